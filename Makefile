@@ -1,0 +1,89 @@
+# Paths are relative throughout, so that the checkout may lie in a folder with spaces in its name.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON ?= python3
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
+# Recipes read these from the environment: a photograph's name may hold spaces and quotes.
+export PHOTO DATA PACK
+
+# Folders too: they tell when a file was taken away.
+RUNTIME_SOURCES := pyproject.toml hatch_build.py $(shell find runtime tui export artifacts/compact -mindepth 1 \
+	! -path '*/__pycache__*' ! -path '*/.*' 2>/dev/null)
+
+.PHONY: help scan tui doctor bench test test-export check compact evaluate export wheel clean
+
+help:  ## Print this list
+	@sed -nE 's/^([a-z-]+):.*  ## (.*)/  make \1\t\2/p' Makefile | expand -t 21
+
+scan: .venv/runtime  ## Scan the sample photographs, or PHOTO=file-or-folder; overlays go to ./overlays
+	.venv/bin/dermedge scan "$${PHOTO:-artifacts/samples}" --overlay overlays
+
+tui: .venv/tui  ## Start the terminal interface
+	.venv/bin/dermedge tui
+
+doctor: .venv/runtime  ## Check this machine, the installation and the embedded pack
+	.venv/bin/dermedge doctor
+
+bench: .venv/runtime  ## Measure every step, the cold start and the memory; PACK=folder for another pack
+	mkdir -p bench
+	.venv/bin/dermedge bench $${PACK:+--pack "$$PACK"} | tee bench/table.txt
+
+test: .venv-test/installed  ## Test the runtime and the terminal interface
+	.venv-test/bin/python -m pytest --ignore=tests/export
+
+test-export: .venv-export/installed  ## Test the export stage (installs torch, about 2 GB)
+	.venv-export/bin/python -m pytest tests/export
+
+check: .venv-test/installed  ## Lint, check the types, and see whether the pack's JSON Schema is in step
+	.venv-test/bin/python -m ruff check
+	.venv-test/bin/python -m mypy
+	.venv-test/bin/python -m dermedge.pack.schema | diff -u runtime/dermedge/pack/pack.schema.json -
+
+compact: .venv-export/installed  ## Train the embedded pack from DATA=folder
+	@: "$${DATA:?say where the training data lies: make compact DATA=folder}"
+	.venv-export/bin/dermedge-export compact --data "$$DATA"
+
+evaluate: .venv-export/installed  ## Measure the embedded pack, or PACK=folder, on DATA=folder
+	@: "$${DATA:?say where the photographs lie: make evaluate DATA=folder}"
+	.venv-export/bin/dermedge-export evaluate "$$DATA" $${PACK:+--pack "$$PACK"}
+
+export: .venv-export/installed  ## Build the MedSigLIP pack
+	.venv-export/bin/dermedge-export medsiglip
+
+wheel: .venv-test/installed  ## Build the wheel, with the embedded pack in it, into ./dist
+	DERMEDGE_RELEASE=1 .venv-test/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+clean:  ## Remove environments, builds and caches; packs stay
+	rm -rf .venv .venv-test .venv-export dist overlays bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find export runtime tui tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each environment is followed by a stamp: it is brought up to date only when what it was made from has changed.
+.venv/bin/python .venv-test/bin/python .venv-export/bin/python:
+	$(PYTHON) -m venv $(@:/bin/python=)
+
+.venv/runtime: $(RUNTIME_SOURCES) | .venv/bin/python
+	.venv/bin/python $(PIP_INSTALL) .
+	@touch $@
+
+.venv/tui: .venv/runtime
+	.venv/bin/python $(PIP_INSTALL) '.[tui]'
+	@touch $@
+
+.venv-test/installed: pyproject.toml hatch_build.py | .venv-test/bin/python
+	.venv-test/bin/python $(PIP_INSTALL) --editable '.[dev,tui]'
+	@touch $@
+
+# torch comes first and by its exact version, so that a CPU build on offer is taken. Ultralytics and timm bring torchvision
+# along, whose registry build does not load on a CPU build of torch and takes transformers down with it; dermedge_export
+# does without the two there.
+.venv-export/installed: pyproject.toml hatch_build.py | .venv-export/bin/python
+	.venv-export/bin/python $(PIP_INSTALL) torch==2.13.0
+	.venv-export/bin/python $(PIP_INSTALL) --editable '.[dev,export]'
+	if .venv-export/bin/python -c 'import sys, torch; sys.exit(torch.version.cuda is not None)'; then \
+		.venv-export/bin/python -m pip uninstall --quiet --yes timm torchvision; \
+	fi
+	@touch $@

@@ -1,0 +1,1 @@
+"""Turns trained networks into packs that the runtime serves."""

@@ -1,0 +1,27 @@
+"""`dermedge-export`: makes packs and measures them; none of its commands loads what another one needs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from . import card, evaluate
+from .compact import about, assemble
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="dermedge-export", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    evaluate.add_arguments(commands.add_parser("evaluate", help="measure a pack on labelled photographs"))
+    card.add_arguments(commands.add_parser("card", help="print a pack's model card, or check it"))
+    assemble.add_arguments(commands.add_parser("compact-assemble", help="put the compact pack together"))
+    options = parser.parse_args(arguments)
+    if options.command == "evaluate":
+        return evaluate.run(options)
+    if options.command == "card":
+        return card.run(options, {about.PACK_ID: about.PROSE})
+    return assemble.run(options)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

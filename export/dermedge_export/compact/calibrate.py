@@ -1,0 +1,185 @@
+"""Calibration of a tower's scores on validation photographs: bias, temperature, thresholds, rejection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .data import ACK, CONDITIONS, HAM_LABELS, MODALITIES, PAD_LABELS, SCC, Photo
+from .metrics import (
+    Flags,
+    Floats,
+    auc,
+    balanced_accuracy,
+    calibration_error,
+    group_probabilities,
+    operating_point,
+)
+from .validate import MALIGNANT, REFERRAL, Outputs, class_index, mass, rejection_mass, softmax
+
+LABELS = (HAM_LABELS, PAD_LABELS)
+SOURCES = ("ham", "pad")
+
+
+@dataclass(frozen=True)
+class CalibrationSettings:
+    # Pull of each bias towards zero: the rarest classes have about a dozen validation lesions.
+    ridge: float = 0.02
+    # The phone's validation lesions are too few to fit a bias per condition; conditions it was never shown
+    # get this one.
+    unseen_bias: float = -1.5
+    sensitivities: tuple[float, ...] = (0.95, 0.9)
+    lost_lesions: float = 0.005
+    folds: int = 10
+
+
+def fit_bias(logits: Floats, truth: NDArray[np.int64], groups: Sequence[tuple[int, ...]], ridge: float) -> Floats:
+    """Additive biases that minimise the class-balanced log loss of the dataset's classes."""
+    allowed = np.zeros_like(logits)
+    for row, label in enumerate(truth):
+        allowed[row, list(groups[label])] = 1
+    counts = np.bincount(truth, minlength=len(groups))
+    weight = (1 / (len(groups) * counts[truth]))[:, None]
+    bias = np.zeros(logits.shape[1])
+    for _ in range(2000):
+        p = softmax(logits + bias)
+        inside = p * allowed
+        gradient = (weight * (p - inside / inside.sum(1, keepdims=True))).sum(0) + ridge * bias
+        bias -= 2.0 * gradient
+    return np.asarray(bias - bias.mean())
+
+
+def fit_temperature(logits: Floats, truth: NDArray[np.int64], groups: Sequence[tuple[int, ...]]) -> float:
+    """The temperature under which the confidence in the first answer is best calibrated (by log loss)."""
+    best = (np.inf, 1.0)
+    for temperature in np.exp(np.linspace(np.log(0.25), np.log(4), 161)):
+        grouped = group_probabilities(softmax(logits / temperature), list(groups))
+        confidence = np.clip(grouped.max(1), 1e-6, 1 - 1e-6)
+        right = grouped.argmax(1) == truth
+        loss = -np.where(right, np.log(confidence), np.log(1 - confidence)).mean()
+        best = min(best, (float(loss), float(temperature)))
+    return best[1]
+
+
+def cross_fitted(scores: Floats, positive: Flags, groups: list[str], wanted: float, folds: int) -> tuple[float, float]:
+    """Sensitivity and specificity when each lesion is judged by a threshold the others set."""
+    names = sorted(set(groups))
+    order = np.random.default_rng(0).permutation(len(names))
+    fold_of = {names[i]: rank % folds for rank, i in enumerate(order)}
+    fold = np.array([fold_of[g] for g in groups])
+    called = np.zeros(len(scores), bool)
+    for index in range(folds):
+        inside = fold == index
+        threshold = operating_point(scores[~inside], positive[~inside], wanted)[0]
+        called[inside] = scores[inside] >= threshold
+    return float(called[positive].mean()), float((~called[~positive]).mean())
+
+
+def positives(photos: list[Photo], conditions: tuple[int, ...]) -> tuple[Flags, Flags]:
+    """Which photographs show one of the conditions, and for which the label can tell."""
+    inside = np.array([all(c in conditions for c in p.conditions) for p in photos])
+    outside = np.array([not any(c in conditions for c in p.conditions) for p in photos])
+    return inside, inside | outside
+
+
+def operating_points(
+    scores: Floats, photos: list[Photo], conditions: tuple[int, ...], settings: CalibrationSettings
+) -> dict[str, object]:
+    flags, known = positives(photos, conditions)
+    scores, flags = scores[known], flags[known]
+    groups = [p.group for p, k in zip(photos, known, strict=True) if k]
+    points = []
+    for wanted in settings.sensitivities:
+        threshold, sensitivity, specificity = operating_point(scores, flags, wanted)
+        crossed = cross_fitted(scores, flags, groups, wanted, settings.folds)
+        points.append(
+            {
+                "target_sensitivity": wanted,
+                "threshold": round(threshold, 6),
+                "sensitivity": round(sensitivity, 4),
+                "specificity": round(specificity, 4),
+                "cross_fitted_sensitivity": round(crossed[0], 4),
+                "cross_fitted_specificity": round(crossed[1], 4),
+            }
+        )
+    return {
+        "conditions": [CONDITIONS[c] for c in conditions],
+        "positives": int(flags.sum()),
+        "negatives": int((~flags).sum()),
+        "auc": round(auc(scores, flags), 4),
+        "points": points,
+    }
+
+
+def rejection(outputs: Outputs, photos: list[Photo], world: int, settings: CalibrationSettings) -> dict[str, object]:
+    """The threshold on the rejection mass among photographs taken for this modality."""
+    seen = outputs.modalities.argmax(1) == world
+    nothing = np.array([p.reject >= 0 for p in photos])
+    rejected = rejection_mass(outputs.conditions, outputs.rejects)
+    lesions = np.sort(rejected[seen & ~nothing])
+    allowed = int(np.floor(settings.lost_lesions * len(lesions)))
+    threshold = min(1.0, float(lesions[len(lesions) - 1 - allowed]) * 1.001 + 1e-6)
+    lost = float((lesions >= threshold).mean())
+    caught: dict[str, object] = {}
+    kinds = np.array([p.label if p.source == "negative" else "skin" for p in photos])
+    for kind in sorted(set(kinds[nothing])):
+        chosen = seen & nothing & (kinds == kind)
+        if chosen.any():
+            share = float((rejected[chosen] >= threshold).mean())
+            caught[str(kind)] = {"photographs": int(chosen.sum()), "rejected": round(share, 4)}
+    return {
+        "rejection_threshold": round(threshold, 6),
+        "lesions": len(lesions),
+        "lesions_lost": round(lost, 4),
+        "nothing": caught,
+        "auc": round(auc(rejected[seen], nothing[seen]), 4),
+    }
+
+
+def calibrate_modality(
+    outputs: Outputs, photos: list[Photo], world: int, settings: CalibrationSettings
+) -> tuple[dict[str, object], Floats]:
+    """Scoring constants of one modality with their figures, and the bias to apply."""
+    labels, source = LABELS[world], SOURCES[world]
+    chosen = np.array([p.source == source for p in photos])
+    members = [p for p in photos if p.source == source]
+    logits, groups = outputs.conditions[chosen], list(labels.values())
+    shown = [c for group in groups for c in group]
+    truth = class_index(members, list(labels))
+    if world == 0:
+        bias = fit_bias(logits, truth, groups, settings.ridge)
+        # Nothing in a dermatoscope label tells these two apart, so neither may be preferred by the fit.
+        bias[[SCC, ACK]] = bias[[SCC, ACK]].mean()
+    else:
+        bias = np.array([0.0 if c in shown else settings.unseen_bias for c in range(len(CONDITIONS))])
+    temperature = fit_temperature(logits + bias, truth, groups)
+    probabilities = softmax((logits + bias) / temperature)
+    grouped = group_probabilities(probabilities, groups)
+    free = softmax(logits + bias).argmax(1)
+    right = grouped.argmax(1) == truth
+    constants: dict[str, object] = {
+        "modality": MODALITIES[world],
+        "bias": [round(float(b), 5) for b in bias],
+        "temperature": round(temperature, 5),
+        "reject_bias": 0.0,
+        "thresholds": {
+            "malignant": operating_points(mass(probabilities, MALIGNANT), members, MALIGNANT, settings),
+            "referral": operating_points(mass(probabilities, REFERRAL), members, REFERRAL, settings),
+        },
+        "metrics": {
+            "lesion_photographs": len(members),
+            "groups": len({p.group for p in members}),
+            "counts": {name: int((truth == i).sum()) for i, name in enumerate(labels)},
+            "balanced_accuracy": round(balanced_accuracy(grouped.argmax(1), truth), 4),
+            "recall": {n: round(float(right[truth == i].mean()), 3) for i, n in enumerate(labels)},
+            "auc": {n: round(auc(grouped[:, i], truth == i), 4) for i, n in enumerate(labels)},
+            "accuracy": round(float(right.mean()), 4),
+            "other_condition_first": round(float((~np.isin(free, shown)).mean()), 4),
+            "calibration_error": round(calibration_error(grouped.max(1), right), 4),
+            "modality_recognised": round(float((outputs.modalities.argmax(1)[chosen] == world).mean()), 4),
+        },
+    }
+    return constants, bias

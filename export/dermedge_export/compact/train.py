@@ -1,0 +1,282 @@
+"""Trains the compact tower; resumes from its last checkpoint when started again.
+
+python -m dermedge_export.compact.train --data DATA --out RUN --weights efficientnet-lite0.pth
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import math
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.data import DataLoader
+
+from .augment import AugmentSettings
+from .batches import Batch, BatchSettings, TrainingBatches
+from .data import Photo, evaluation_crop, read_photos
+from .network import NetworkSettings, Tower, load_imagenet
+from .validate import Outputs, figures
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    epochs: int = 24
+    steps: int = 128
+    # When set, the schedule runs over this time instead of a number of epochs (for a shared machine).
+    minutes: float | None = None
+    # (share of the run, crop size): small crops first, the size of the runtime last.
+    sizes: tuple[tuple[float, int], ...] = ((0.5, 128), (0.9, 160), (1.0, 192))
+    # From this share of the run on the first layers stay as they are: they work on the largest maps, cost
+    # 40 % of a step and settle first.
+    freeze_after: float = 0.18
+    frozen_layers: int = 8
+    rate: float = 6e-4
+    head_rate: float = 2e-3
+    decay: float = 0.03
+    warmup: int = 200
+    average: float = 0.998
+    smoothing: float = 0.05
+    adjustment: float = 1.0
+    reject_weight: float = 0.3
+    modality_weight: float = 0.1
+    mixup: float = 0.15
+    evaluate_every: int = 2
+    seed: int = 1
+    threads: int = 1
+
+
+def partial_loss(logits: Tensor, allowed: Tensor, smoothing: float) -> Tensor:
+    """Cross-entropy against a set of allowed classes, per crop."""
+    logs = F.log_softmax(logits, 1)
+    hit = torch.logsumexp(logs.masked_fill(allowed == 0, -1e4), 1)
+    return -(1 - smoothing) * hit - smoothing * logs.mean(1)
+
+
+def batch_loss(tower: Tower, batch: Batch, priors: Tensor, settings: TrainSettings, bf16: bool) -> Tensor:
+    crops, allowed, lesion = batch.crops.float(), batch.allowed, batch.reject < 0
+    mixed = float(np.random.beta(0.3, 0.3)) if np.random.random() < settings.mixup else 1.0
+    order = torch.randperm(len(crops)) if mixed < 1 else torch.arange(len(crops))
+    # Only lesions of one modality are mixed with each other.
+    apart = ~(lesion & lesion[order] & (batch.modality == batch.modality[order]))
+    order = torch.where(apart, torch.arange(len(crops)), order)
+    if mixed < 1:
+        crops = mixed * crops + (1 - mixed) * crops[order]
+    crops = crops.contiguous(memory_format=torch.channels_last)
+    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+        embedding = tower.embed(crops).float()
+    conditions, rejects, modality = tower.logits(embedding, batch.modality)
+    adjusted = conditions + settings.adjustment * priors[batch.modality].log()
+    own = partial_loss(adjusted, allowed, settings.smoothing)
+    other = partial_loss(adjusted, allowed[order], settings.smoothing)
+    main = (mixed * own + (1 - mixed) * other)[lesion].mean()
+    joint = F.log_softmax(torch.cat([conditions, rejects], 1), 1)
+    kept = -torch.logsumexp(joint[:, : conditions.shape[1]], 1)[lesion]
+    thrown = F.nll_loss(joint[~lesion], batch.reject[~lesion] + conditions.shape[1], reduction="none")
+    reject = torch.cat([kept, thrown]).mean()
+    world = F.cross_entropy(modality[lesion], batch.modality[lesion])
+    return main + settings.reject_weight * reject + settings.modality_weight * world
+
+
+@torch.no_grad()
+def average_into(average: Tower, tower: Tower, decay: float) -> None:
+    for kept, fresh in zip(average.state_dict().values(), tower.state_dict().values(), strict=True):
+        if kept.dtype.is_floating_point:
+            kept.lerp_(fresh, 1 - decay)
+        else:
+            kept.copy_(fresh)
+
+
+@torch.no_grad()
+def predict(tower: Tower, photos: list[Photo], size: int, bf16: bool) -> Outputs:
+    tower.eval()
+    rows: list[tuple[Tensor, Tensor, Tensor]] = []
+    for start in range(0, len(photos), 64):
+        part = photos[start : start + 64]
+        crops = torch.from_numpy(np.stack([evaluation_crop(p, size) for p in part])).permute(0, 3, 1, 2)
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            embedding = tower.embed(crops.float().contiguous(memory_format=torch.channels_last))
+        rows.append(tower.logits(embedding.float(), torch.tensor([p.modality for p in part])))
+    return Outputs(*(torch.cat(column).double().numpy() for column in zip(*rows, strict=True)))
+
+
+def optimiser_for(tower: Tower, settings: TrainSettings) -> torch.optim.Optimizer:
+    """AdamW without decay on norms, biases and the class vectors; the new head learns faster."""
+    decayed, plain, head = [], [], []
+    for name, parameter in tower.named_parameters():
+        if not name.startswith("backbone"):
+            head.append(parameter)
+        elif parameter.ndim > 1:
+            decayed.append(parameter)
+        else:
+            plain.append(parameter)
+    return torch.optim.AdamW(
+        [
+            {"params": decayed, "peak": settings.rate, "weight_decay": settings.decay},
+            {"params": plain, "peak": settings.rate, "weight_decay": 0.0},
+            {"params": head, "peak": settings.head_rate, "weight_decay": 0.0},
+        ],
+        lr=settings.rate,
+        betas=(0.9, 0.99),
+    )
+
+
+def rate_factor(step: int, progress: float, settings: TrainSettings) -> float:
+    warm = min(1.0, (step + 1) / settings.warmup)
+    return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
+
+
+def size_at(progress: float, settings: TrainSettings) -> int:
+    return next((size for share, size in settings.sizes if progress < share), settings.sizes[-1][1])
+
+
+@dataclass
+class Clock:
+    """How far the run is: by epochs, or by the time spent in all its sittings."""
+
+    settings: TrainSettings
+    spent: float
+    started: float
+
+    def seconds(self) -> float:
+        return self.spent + time.time() - self.started
+
+    def progress(self, step: int) -> float:
+        if self.settings.minutes is not None:
+            return self.seconds() / (60 * self.settings.minutes)
+        return step / (self.settings.epochs * self.settings.steps)
+
+
+@torch.no_grad()
+def freeze_first(tower: Tower, average: Tower, layers: int) -> None:
+    """Stop training the first layers, at their averaged weights."""
+    if tower.frozen < layers:
+        tower.backbone[:layers].load_state_dict(average.backbone[:layers].state_dict())
+        tower.frozen = layers
+
+
+def save(path: Path, state: dict[str, object]) -> None:
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    partial.replace(path)
+
+
+def train(
+    data: Path,
+    out: Path,
+    weights: Path,
+    network: NetworkSettings,
+    batches: BatchSettings,
+    augment: AugmentSettings,
+    settings: TrainSettings,
+    sources: tuple[str, ...],
+    bf16: bool,
+) -> None:
+    torch.set_num_threads(settings.threads)
+    out.mkdir(parents=True, exist_ok=True)
+    photos = read_photos(data, sources, ("train",))
+    held_out = read_photos(data, ("ham", "pad", "isic", "negative"), ("val",))
+    tower = Tower(network).to(memory_format=torch.channels_last)
+    load_imagenet(tower.backbone, weights)
+    average = copy.deepcopy(tower)
+    optimiser = optimiser_for(tower, settings)
+    epoch, spent, checkpoint = 0, 0.0, out / "last.pt"
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        tower.load_state_dict(state["tower"])
+        average.load_state_dict(state["average"])
+        optimiser.load_state_dict(state["optimiser"])
+        epoch, spent = int(state["epoch"]), float(state.get("spent", 0.0))
+    clock = Clock(settings, spent, time.time())
+    log = (out / "log.jsonl").open("a", buffering=1)
+    while clock.progress(epoch * settings.steps) < 1:
+        size, start, losses = size_at(clock.progress(epoch * settings.steps), settings), time.time(), []
+        np.random.seed(settings.seed * 1000 + epoch)
+        torch.manual_seed(settings.seed * 1000 + epoch)
+        stream = TrainingBatches(photos, size, settings.seed * 1000 + epoch, batches, augment)
+        priors = torch.from_numpy(stream.priors())
+        loader = iter(DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=4))
+        if clock.progress(epoch * settings.steps) >= settings.freeze_after:
+            freeze_first(tower, average, settings.frozen_layers)
+        tower.train()
+        for index in range(settings.steps):
+            step = epoch * settings.steps + index
+            progress = clock.progress(step)
+            if progress >= 1:
+                break
+            for group in optimiser.param_groups:
+                group["lr"] = group["peak"] * rate_factor(step, progress, settings)
+            loss = batch_loss(tower, next(loader), priors, settings, bf16)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(tower.parameters(), 2.0)
+            optimiser.step()
+            average_into(average, tower, min(settings.average, (1 + step) / (10 + step)))
+            losses.append(float(loss.detach()))
+        del loader
+        epoch += 1
+        entry: dict[str, object] = {"epoch": epoch, "size": size, "loss": round(float(np.mean(losses)), 4)}
+        entry |= {"seconds": round(time.time() - start), "progress": round(progress, 3)}
+        if epoch % settings.evaluate_every == 0 or progress >= 1:
+            found = figures(held_out, predict(average, held_out, size, bf16))
+            entry |= {k: round(v, 4) for k, v in found.items()}
+        log.write(json.dumps(entry) + "\n")
+        save(
+            checkpoint,
+            {
+                "tower": tower.state_dict(),
+                "average": average.state_dict(),
+                "epoch": epoch,
+                "spent": clock.seconds(),
+                "optimiser": optimiser.state_dict(),
+                "network": asdict(network),
+                "priors": priors,
+                "size": size,
+            },
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--weights", type=Path, required=True, help="ImageNet weights of the variant")
+    parser.add_argument("--variant", default="lite0")
+    parser.add_argument("--sources", nargs="+", default=["ham", "pad", "isic", "negative"])
+    parser.add_argument("--epochs", type=int, default=TrainSettings.epochs)
+    parser.add_argument("--minutes", type=float, help="run the schedule over this time instead of epochs")
+    parser.add_argument("--steps", type=int, default=TrainSettings.steps)
+    parser.add_argument("--threads", type=int, default=TrainSettings.threads)
+    parser.add_argument("--seed", type=int, default=TrainSettings.seed)
+    parser.add_argument("--float32", action="store_true", help="for CPUs without bfloat16 arithmetic")
+    given = parser.parse_args()
+    settings = replace(
+        TrainSettings(),
+        epochs=given.epochs,
+        steps=given.steps,
+        minutes=given.minutes,
+        threads=given.threads,
+        seed=given.seed,
+    )
+    train(
+        given.data,
+        given.out,
+        given.weights,
+        replace(NetworkSettings(), variant=given.variant),
+        BatchSettings(),
+        AugmentSettings(),
+        settings,
+        tuple(given.sources),
+        not given.float32,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""A SigLIP checkpoint becomes a verified, quantized pack."""

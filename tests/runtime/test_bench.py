@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import tiny_pack
+from dermedge.bench import GENERATED, Measured, generate, measure, spread, table
+from dermedge.errors import UsageError
+
+
+@pytest.fixture(scope="module")
+def pack(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_pack.build(tmp_path_factory.mktemp("pack") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("photo") / "mole.jpg"
+    tiny_pack.skin_with_spots(("melanoma", 300, 220, 90), size=(640, 480)).save(path, quality=95)
+    return path
+
+
+@pytest.fixture(scope="module")
+def measured(pack: Path, photo: Path) -> Measured:
+    # Parent memory must not count: these 400 MB would show in the new process's peak if it did.
+    ballast = np.ones(50_000_000)
+    found = measure(pack=str(pack), photo=photo, repeat=3, threads=1, low_memory=True, cold_starts=1)
+    assert ballast.any()
+    return found
+
+
+def test_the_generated_photograph_is_the_same_every_time_and_a_jpeg() -> None:
+    first = generate(640, 480)
+    assert first == generate(640, 480)
+    picture = Image.open(io.BytesIO(first))
+    assert (picture.format, picture.size) == ("JPEG", (640, 480))
+    spot, skin = (np.asarray(picture)[y, x].astype(int).sum() for x, y in ((224, 216), (600, 440)))
+    assert spot < skin - 100
+
+
+def test_every_step_and_the_whole_are_measured(measured: Measured) -> None:
+    steps = {"decode", "quality", "detector", "crop", "tower", "scorer", "triage", "saliency", "total"}
+    assert steps <= measured.steps.keys()
+    assert all(0 <= step.p50 <= step.p95 for step in measured.steps.values())
+    assert measured.steps["total"].p50 >= measured.steps["detector"].p50
+    assert measured.ratio == pytest.approx(measured.steps["total"].p50 / measured.decode.p50, rel=0.01)
+    assert (measured.scans, measured.threads, measured.low_memory, measured.lesions) == (3, 1, True, 1)
+    assert (measured.photo, measured.provider) == ("mole.jpg", "CPUExecutionProvider")
+
+
+def test_the_cold_start_is_a_new_process_with_a_memory_of_its_own(measured: Measured) -> None:
+    assert measured.cold_start.p50 > measured.steps["total"].p50
+    assert 30 < measured.peak_mb < 300
+
+
+def test_json_is_complete_and_the_table_shows_every_figure(measured: Measured) -> None:
+    found = json.loads(json.dumps(measured.as_json(), allow_nan=False))
+    assert found["steps"]["total"]["p95"] == measured.steps["total"].p95
+    assert {"photo", "pack", "provider", "threads", "decode", "ratio", "cold_start", "peak_mb"} <= found.keys()
+    text = table(measured)
+    for name in (*measured.steps, "Pillow's full decode", "total / full decode", "cold start", "peak memory"):
+        assert name in text
+    assert f"{measured.ratio:.2f}" in text
+    assert "generated" in GENERATED
+
+
+def test_percentiles_are_in_milliseconds() -> None:
+    spread_of = spread([0.001 * n for n in range(1, 101)])
+    assert spread_of.p50 == pytest.approx(50.5)
+    assert spread_of.p95 == pytest.approx(95.05)
+
+
+def test_a_photograph_that_cannot_be_compared_is_refused(pack: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "a.png"
+    tiny_pack.plain((9, 9, 9)).save(picture)
+    for path, message in ((picture, "is no JPEG"), (tmp_path / "missing.jpg", "cannot be read")):
+        with pytest.raises(UsageError, match=message):
+            measure(pack=str(pack), photo=path)

@@ -1,0 +1,117 @@
+"""Labelled collections in the layout of the real ones, drawn in the tiny pack's colours."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+import tiny_pack
+
+HAM = {
+    "mel": "melanoma",
+    "nv": "melanocytic-nevus",
+    "bkl": "seborrheic-keratosis",
+    "bcc": "basal-cell-carcinoma",
+    "akiec": "squamous-cell-carcinoma",
+    "vasc": "vascular-lesion",
+    "df": "dermatofibroma",
+}
+PAD = {
+    "MEL": "melanoma",
+    "BCC": "basal-cell-carcinoma",
+    "SCC": "squamous-cell-carcinoma",
+    "ACK": "actinic-keratosis",
+    "NEV": "melanocytic-nevus",
+    "SEK": "seborrheic-keratosis",
+}
+SIDE = 192
+Row = dict[str, Any]
+
+
+def build(folder: Path, a_class: int = 2) -> Path:
+    """All four collections as zips: `a_class` lesions of each class, the first of them photographed twice."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ham = [
+        lesion("HAM", label, i, "dermoscopy", HAM[label], split="test" if i < a_class else "val", view=view)
+        for label in HAM
+        for i in range(2 * a_class)
+        for view in range(1 + (i == 0))
+    ]
+    pad = [
+        lesion("PAT", label, i, "phone", PAD[label], split="val")
+        | {"patient_id": f"PAT_{label}_{i // 2}", "fitzpatrick": "2.0" if i else "", "site": "FACE"}
+        for label in PAD
+        for i in range(a_class)
+    ]
+    isic = [
+        lesion("ISIC", label, i, "dermoscopy", spot, split="val")
+        for label, spot in (("melanoma", "melanoma"), ("not_melanoma(nevus_or_sk)", "melanocytic-nevus"))
+        for i in range(a_class)
+    ]
+    negatives = [
+        {"image_id": f"{label}_{i}", "label": label, "split": "val", "picture": picture}
+        for label, picture in (
+            ("hand", tiny_pack.skin_with_spots(size=(SIDE, SIDE))),
+            ("object", tiny_pack.plain((60, 120, 200), (SIDE, SIDE))),
+        )
+        for i in range(a_class)
+    ]
+    for name, rows in (("ham10000", ham), ("pad_ufes", pad), ("isic2017", isic), ("negatives", negatives)):
+        _write(folder / f"{name}.zip", rows, masks=name in ("ham10000", "pad_ufes"))
+    return folder
+
+
+def lesion(prefix: str, label: str, i: int, modality: str, spot: str, *, split: str, view: int = 0) -> Row:
+    """A row of labels.csv with its picture and its mask."""
+    centre, radius = 90 + 8 * (i % 2) + 4 * view, 34 + 3 * (i % 3)
+    picture = tiny_pack.skin_with_spots(
+        (spot, centre, centre, radius), size=(SIDE, SIDE), modality=modality, seed=10 * i + view
+    )
+    y, x = np.mgrid[0:SIDE, 0:SIDE] + 0.5
+    mask = np.hypot(x - centre, y - centre) <= radius
+    key = label.replace("(", "_").replace(")", "_")
+    return {
+        "image_id": f"{prefix}_{key}_{i}_{view}",
+        "lesion_id": f"{prefix}_{key}_{i}",
+        "label": label,
+        "split": split,
+        "age": str(30 + 20 * (i % 3)),
+        "sex": ("male", "female")[i % 2],
+        "site": "back",
+        "x0": centre - radius,
+        "y0": centre - radius,
+        "x1": centre + radius,
+        "y1": centre + radius,
+        "picture": picture,
+        "mask": Image.fromarray(mask),
+    }
+
+
+def encoded(picture: Image.Image, format: str) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, format, **({"quality": 95} if format == "JPEG" else {}))
+    return buffer.getvalue()
+
+
+def table(rows: list[Row]) -> str:
+    columns = [name for name in rows[0] if name not in ("picture", "mask")]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, extrasaction="ignore")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _write(path: Path, rows: list[Row], *, masks: bool) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("labels.csv", table(rows))
+        for row in rows:
+            archive.writestr(f"images/{row['image_id']}.jpg", encoded(row["picture"], "JPEG"))
+            if masks:
+                archive.writestr(f"masks/{row['image_id']}.png", encoded(row["mask"], "PNG"))

@@ -1,0 +1,1 @@
+"""Shows what the runtime returns, and asks it for more; computes nothing itself."""

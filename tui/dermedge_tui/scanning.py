@@ -1,0 +1,81 @@
+"""The thread that scans: takes jobs one after the other and reports each by a message."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from datetime import date
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+from dermedge import DermedgeError, capture_date, shrunk
+
+from .messages import JobDone, JobFailed, JobStarted
+from .session import KEPT_SIDE, Entry, Job
+
+if TYPE_CHECKING:
+    from dermedge import Scanner
+
+
+class Scanning:
+    """Opens the scanner at the first job, so that the first page does not wait for it."""
+
+    def __init__(self, open_scanner: Callable[[], Scanner], post: Callable[[Message], object]) -> None:
+        self._open = open_scanner
+        self._post = post
+        self._jobs: deque[Job] = deque()
+        self._lock = threading.Lock()
+        self._running = False
+        self.scanner: Scanner | None = None
+
+    def add(self, jobs: list[Job]) -> bool:
+        """Whether `run` has to be started in a thread: one works at a time."""
+        with self._lock:
+            self._jobs.extend(jobs)
+            idle, self._running = not self._running, True
+            return idle
+
+    def cancel(self) -> None:
+        with self._lock:
+            self._jobs.clear()
+
+    def run(self) -> None:
+        """Until no job is left."""
+        while (job := self._take()) is not None:
+            self._post(JobStarted(job))
+            try:
+                if self.scanner is None:
+                    self.scanner = self._open()
+            except Exception as error:
+                self.cancel()
+                self._post(JobFailed(job, _told(error), fatal=True))
+                continue
+            try:
+                self._post(JobDone(job, self._answered(self.scanner, job)))
+            except Exception as error:
+                self._post(JobFailed(job, _told(error), fatal=False))
+
+    def _take(self) -> Job | None:
+        with self._lock:
+            if self._jobs:
+                return self._jobs.popleft()
+            self._running = False
+            return None
+
+    def _answered(self, scanner: Scanner, job: Job) -> Entry:
+        scan = shrunk(scanner.scan(job.source, flags=job.flags, mask=job.mask), KEPT_SIDE)
+        if job.before is not None:
+            return Entry(job.number, job.source, scan, job.before.taken, job.before.dated, job.flags)
+        taken = capture_date(job.source)
+        dated = "camera" if taken else "unknown"
+        return Entry(job.number, job.source, scan, taken or date.today(), dated, job.flags)
+
+
+def _told(error: Exception) -> DermedgeError:
+    if isinstance(error, DermedgeError):
+        return error
+    if isinstance(error, MemoryError):
+        return DermedgeError("out of memory; close other programs, or start with --low-memory")
+    return DermedgeError(f"this is a bug: {type(error).__name__}: {' '.join(str(error).split())}")

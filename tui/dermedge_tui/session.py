@@ -1,0 +1,112 @@
+"""The photographs of one sitting, in memory only: what was scanned, when it was taken, what was said about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Literal
+
+from dermedge import DermedgeError, Scan
+
+Dated = Literal["camera", "hand", "unknown"]
+"""Who says when it was taken; `unknown` stands under the day it was scanned."""
+
+MOST_PHOTOS = 200
+"""Of one sitting: together some 500 MB at the size that is kept."""
+KEPT_SIDE = 1024
+"""Pixels of the longer side that are kept of each photograph."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One photograph and its answer."""
+
+    number: int
+    source: str
+    scan: Scan
+    taken: date
+    dated: Dated
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """All entries, by date; every change is a new value."""
+
+    entries: tuple[Entry, ...] = ()
+
+    def get(self, number: int) -> Entry | None:
+        return next((entry for entry in self.entries if entry.number == number), None)
+
+    def with_entry(self, entry: Entry) -> Session:
+        others = [other for other in self.entries if other.number != entry.number]
+        return Session(tuple(sorted([*others, entry], key=lambda e: (e.taken, e.number))))
+
+    def without(self, number: int) -> Session:
+        return Session(tuple(entry for entry in self.entries if entry.number != number))
+
+    def beside(self, number: int, step: int) -> Entry | None:
+        """The entry `step` places later (or earlier) than `number`'s; None beyond the ends."""
+        numbers = [entry.number for entry in self.entries]
+        if number not in numbers:
+            return None
+        place = numbers.index(number) + step
+        return self.entries[place] if 0 <= place < len(numbers) else None
+
+
+State = Literal["waiting", "running", "done", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One photograph to be scanned, or scanned again with more known about it."""
+
+    number: int
+    source: str
+    flags: tuple[str, ...] = ()
+    mask: bool = False
+    before: Entry | None = None
+    """The entry that a repeated scan replaces; its date stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueItem:
+    """A job and what became of it."""
+
+    job: Job
+    state: State = "waiting"
+    error: DermedgeError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """The jobs of the current batch, in order."""
+
+    items: tuple[QueueItem, ...] = ()
+
+    def having(self, *states: State) -> tuple[QueueItem, ...]:
+        return tuple(item for item in self.items if item.state in states)
+
+    @property
+    def busy(self) -> bool:
+        return bool(self.having("waiting", "running"))
+
+    def added(self, jobs: list[Job]) -> Queue:
+        """A finished batch makes room for the next one."""
+        return Queue((self.items if self.busy else ()) + tuple(map(QueueItem, jobs)))
+
+    def marked(self, number: int, state: State, error: DermedgeError | None = None) -> Queue:
+        return Queue(
+            tuple(
+                replace(item, state=state, error=error)
+                if item.job.number == number and item.state in ("waiting", "running")
+                else item
+                for item in self.items
+            )
+        )
+
+    def cancelled(self) -> Queue:
+        """What has begun ends by itself; what waits does not begin."""
+        return Queue(
+            tuple(replace(i, state="cancelled") if i.state == "waiting" else i for i in self.items)
+        )

@@ -1,0 +1,23 @@
+"""The level: in words, in colour and by shape."""
+
+from __future__ import annotations
+
+from textual.widgets import Static
+
+from dermedge import LEVELS, Level
+
+from ..levels import long
+
+
+class Banner(Static):
+    """Takes the colour of its level from the theme."""
+
+    DEFAULT_CSS = "Banner { width: 1fr; height: auto; text-style: bold; padding: 0 1; color: $level-text; }" + " ".join(
+        f"Banner.{level} {{ background: $level-{level}; }}" for level in LEVELS
+    )
+
+    def tell(self, level: Level, before: str = "") -> None:
+        for each in LEVELS:
+            self.set_class(each == level, each)
+        plain = bool(getattr(self.app, "plain", False))
+        self.update(f"{before}{long(level, plain)}")
