@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from textual.message import Message
 from dermedge import DermedgeError, capture_date, shrunk
 
 from .messages import JobDone, JobFailed, JobStarted
-from .session import KEPT_SIDE, Entry, Job
+from .session import KEPT_SIDE, Dated, Entry, Job
 
 if TYPE_CHECKING:
     from dermedge import Scanner
@@ -66,11 +67,12 @@ class Scanning:
 
     def _answered(self, scanner: Scanner, job: Job) -> Entry:
         scan = shrunk(scanner.scan(job.source, flags=job.flags, mask=job.mask), KEPT_SIDE)
+        names = {condition.id: condition.name for condition in scanner.pack.manifest.conditions}
         if job.before is not None:
-            return Entry(job.number, job.source, scan, job.before.taken, job.before.dated, job.flags)
+            return replace(job.before, scan=scan, names=names, flags=job.flags)
         taken = capture_date(job.source)
-        dated = "camera" if taken else "unknown"
-        return Entry(job.number, job.source, scan, taken or date.today(), dated, job.flags)
+        dated: Dated = "camera" if taken else "unknown"
+        return Entry(job.number, job.source, scan, taken or date.today(), dated, names, job.flags)
 
 
 def _told(error: Exception) -> DermedgeError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Literal
@@ -26,6 +27,8 @@ class Entry:
     scan: Scan
     taken: date
     dated: Dated
+    names: Mapping[str, str]
+    """Condition id -> what the pack calls it."""
     flags: tuple[str, ...] = ()
 
 

@@ -1,0 +1,174 @@
+"""One photograph's answer: the picture, the level, and everything that was found."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from dermedge import Lesion
+
+from ..language import N_, _, day
+from ..messages import PageAsked, RescanAsked
+from ..page import Page
+from ..session import Entry, Queue, Session
+from ..widgets.banner import Banner
+from ..widgets.finding import Finding
+from ..widgets.picture import Picture, View
+
+MODALITIES = {"dermoscopy": N_("dermatoscope"), "phone": N_("phone photograph")}
+
+
+class ResultPage(Page):
+    """Which lesion, and what is drawn, are this page's own; the answer is the session's."""
+
+    CSS_PATH = "result.tcss"
+    HELP = N_(
+        "The bar on top is the answer; below stands what was seen, what to do, and why. Arrow keys left and right step "
+        "through the lesions, up and down scroll. Boxes, heat map and outline are drawn on the photograph."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f", "flags", N_("Questions")),
+        Binding("e", "explain", N_("Explain")),
+        Binding("left", "lesion(-1)", N_("Previous lesion"), show=False, priority=True),
+        Binding("right", "lesion(1)", N_("Next lesion"), priority=True),
+        Binding("z", "zoom", N_("Zoom")),
+        Binding("b", "boxes", N_("Boxes")),
+        Binding("h", "heat", N_("Heat map")),
+        Binding("m", "mask", N_("Outline")),
+        Binding("n", "photo(1)", N_("Next photo")),
+        Binding("p", "photo(-1)", N_("Previous photo")),
+        Binding("t", "timeline", N_("Timeline")),
+        Binding("r", "retake", N_("Retake")),
+        Binding("d", "numbers", N_("Numbers")),
+        Binding("delete", "forget", N_("Forget")),
+    ]
+
+    def __init__(self, session: Session, queue: Queue, number: int) -> None:
+        super().__init__(session, queue)
+        self.number = number
+        self.at = 0
+        self.boxes, self.heat, self.mask, self.zoomed = True, False, False, False
+        self._begin()
+
+    @property
+    def entry(self) -> Entry | None:
+        return self.session.get(self.number)
+
+    @property
+    def lesion(self) -> Lesion | None:
+        lesions = self.entry.scan.lesions if self.entry else ()
+        return lesions[min(self.at, len(lesions) - 1)] if lesions else None
+
+    def _begin(self) -> None:
+        """With the lesion that the photograph's answer is about."""
+        scan = self.entry.scan if self.entry else None
+        worst = [i for i, lesion in enumerate(scan.lesions) if lesion.verdict.level == scan.verdict.level] if scan else []
+        self.at = max(worst, key=lambda i: scan.lesions[i].scores.malignant) if scan and worst else 0
+
+    def body(self) -> ComposeResult:
+        yield Banner(id="banner", markup=False)
+        with Horizontal(id="middle"):
+            with Vertical(id="left"):
+                yield Picture(id="picture")
+                yield Static(id="caption", markup=False)
+            yield Finding(id="finding")
+
+    def filled(self) -> None:
+        self._draw()
+        entry = self.entry
+        if entry and self.query("#banner"):
+            self.query_one(Banner).tell(entry.scan.verdict.level)
+            self.query_one(Finding).tell(entry, self.lesion, bool(getattr(self.app, "plain", False)))
+            self.query_one("#caption", Static).update(self._caption(entry))
+        if self.focused is None:
+            self.query_one(Finding).focus()
+        self.refresh_bindings()
+
+    def _draw(self) -> None:
+        if self.entry and self.query("#picture"):
+            lesion = self.lesion
+            part = lesion.saliency.region if self.zoomed and lesion and lesion.saliency else None
+            self.query_one(Picture).show(
+                View(self.entry.scan, part, self.boxes, self.heat, self.mask, lesion.number if lesion else 0)
+            )
+
+    def _caption(self, entry: Entry) -> Content:
+        said = [entry.scan.photo.name.rpartition("/")[2], day(entry.taken)]
+        if entry.scan.modality:
+            said.append(_(MODALITIES[entry.scan.modality]))
+        if self.queue.busy:
+            said.append(_("being judged"))
+        return Content("".join(c if c.isprintable() else "?" for c in ", ".join(said)))
+
+    def watch_session(self) -> None:
+        if self.entry is None:
+            self.post_message(PageAsked("back"))
+        elif self.is_mounted:
+            self.filled()
+
+    def watch_queue(self) -> None:
+        if self.entry and self.query("#caption"):
+            self.query_one("#caption", Static).update(self._caption(self.entry))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        lesions = self.entry.scan.lesions if self.entry else ()
+        if action == "lesion":
+            return len(lesions) > 1
+        if action == "photo":
+            return self.session.beside(self.number, int(str(parameters[0]))) is not None
+        if action in ("zoom", "boxes", "heat", "mask", "explain"):
+            return bool(lesions)
+        return True
+
+    def action_lesion(self, step: int) -> None:
+        if self.entry and self.entry.scan.lesions:
+            self.at = (self.at + step) % len(self.entry.scan.lesions)
+            self.filled()
+
+    def action_photo(self, step: int) -> None:
+        if other := self.session.beside(self.number, step):
+            self.number = other.number
+            self._begin()
+            self.filled()
+
+    def action_zoom(self) -> None:
+        self.zoomed = not self.zoomed
+        self._draw()
+
+    def action_boxes(self) -> None:
+        self.boxes = not self.boxes
+        self._draw()
+
+    def action_heat(self) -> None:
+        self.heat = not self.heat
+        self._draw()
+
+    def action_mask(self) -> None:
+        self.mask = not self.mask
+        entry = self.entry
+        if self.mask and entry and all(lesion.mask is None for lesion in entry.scan.lesions):
+            self.post_message(RescanAsked(entry.number, entry.flags, mask=True))
+        self._draw()
+
+    def action_flags(self) -> None:
+        self.post_message(PageAsked("questions", self.number))
+
+    def action_explain(self) -> None:
+        self.post_message(PageAsked("explain", self.number, self.at))
+
+    def action_numbers(self) -> None:
+        self.post_message(PageAsked("numbers", self.number))
+
+    def action_timeline(self) -> None:
+        self.post_message(PageAsked("timeline", self.number))
+
+    def action_retake(self) -> None:
+        self.post_message(PageAsked("home"))
+
+    def action_forget(self) -> None:
+        self.post_message(PageAsked("forget", self.number))

@@ -1,0 +1,53 @@
+"""The queue: how far it is, what it is at, and what could not be answered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.widgets import ProgressBar, Static
+
+from .. import phrases
+from ..language import _, n_
+from ..session import Queue, Session
+
+SHOWN = 50
+
+
+class QueueList(VerticalScroll, can_focus=False):
+    """Hidden while there is nothing to tell."""
+
+    DEFAULT_CSS = """
+    QueueList { height: 1fr; padding: 0 1; }
+    QueueList Static { height: auto; }
+    QueueList ProgressBar { width: 1fr; }
+    QueueList Bar { width: 1fr; }
+    """
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="queue-counts", markup=False)
+        yield ProgressBar(show_eta=False, id="queue-progress")
+        yield Static(id="queue-items", markup=False)
+
+    def tell(self, queue: Queue, session: Session) -> None:
+        ended = len(queue.items) - len(queue.having("waiting", "running"))
+        total = len(queue.items)
+        counts = n_("{done} of {count} photograph", "{done} of {count} photographs", total)
+        self.query_one("#queue-counts", Static).update(counts.format(done=ended, count=total))
+        self.query_one("#queue-progress", ProgressBar).update(total=max(total, 1), progress=ended)
+        # What failed comes first: it needs the person.
+        order = [*queue.having("failed"), *queue.having("running"), *queue.having("waiting")]
+        lines = []
+        for item in order[:SHOWN]:
+            name = "".join(c if c.isprintable() else "?" for c in Path(item.job.source).name)
+            if item.error is not None:
+                lines.append(Content.assemble((f"✗ {name}: ", "bold $error"), phrases.error(item.error)))
+            elif item.state == "running":
+                lines.append(Content.assemble(("» ", "bold $accent"), f"{name}: {_('being judged')}"))
+            else:
+                lines.append(Content.assemble("  ", (f"{name}: {_('waiting')}", "$secondary")))
+        if cancelled := len(queue.having("cancelled")):
+            lines.append(Content(_("{count} not scanned: cancelled").format(count=cancelled)))
+        self.query_one("#queue-items", Static).update(Content("\n").join(lines))
