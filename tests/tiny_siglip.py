@@ -6,11 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-WORDS = """asymmetric pigmented macule papule plaque nodule irregular border colour network globules streaks vessels
-arborising pearly translucent keratin scale crust ulcer erythematous violaceous brown black blue grey white pink symmetric
-uniform hand object skin photograph dermoscopy clinical image of a the with and in on smooth rough surface dotted grouped
-vesicles umbilicated verrucous cobblestone plate""".split()
-
 
 def checkpoint(
     folder: Path, *, size: int = 64, patch: int = 8, width: int = 48, layers: int = 3, heads: int = 4, tokens: int = 64,
@@ -63,7 +58,7 @@ def tokenizer(folder: Path, tokens: int) -> int:
 
     prompts = (Path(dermedge_export.__file__).parent / "prompts.toml").read_text().lower()
     text = folder / "corpus.txt"
-    text.write_text(prompts + "\n" + " ".join(WORDS))
+    text.write_text(prompts)
     sentencepiece.SentencePieceTrainer.train(
         input=str(text), model_prefix=str(folder / "spiece"), vocab_size=600, model_type="unigram",
         pad_id=-1, bos_id=-1, eos_id=1, unk_id=2, minloglevel=2, num_threads=1,

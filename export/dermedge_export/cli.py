@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from . import card, evaluate
 from .compact import about, assemble
+from .siglip import about as zero_shot
+from .siglip import command as siglip
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -15,11 +17,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     evaluate.add_arguments(commands.add_parser("evaluate", help="measure a pack on labelled photographs"))
     card.add_arguments(commands.add_parser("card", help="print a pack's model card, or check it"))
     assemble.add_arguments(commands.add_parser("compact-assemble", help="put the compact pack together"))
+    siglip.add_arguments(commands.add_parser("medsiglip", help="turn a SigLIP checkpoint into a pack"))
+    siglip.add_prompts_arguments(commands.add_parser("prompts", help="lint the prompts, and say what each is worth"))
     options = parser.parse_args(arguments)
+    if options.command == "medsiglip":
+        return siglip.run(options)
+    if options.command == "prompts":
+        return siglip.run_prompts(options)
     if options.command == "evaluate":
         return evaluate.run(options)
     if options.command == "card":
-        return card.run(options, {about.PACK_ID: about.PROSE})
+        return card.run(options, {about.PACK_ID: about.PROSE, **zero_shot.PROSE_BY_PACK})
     return assemble.run(options)
 
 

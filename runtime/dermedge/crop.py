@@ -29,7 +29,8 @@ def square_around(box: Box, width: int, height: int, context: float) -> Box:
     """The square that shows `box` in its surroundings.
 
     Its side is `context` times the box's longer side, but not beyond the photograph's shorter side for the
-    context's sake. It is shifted to stay inside the photograph on each axis where it fits.
+    context's sake. It is shifted to stay inside the photograph on each axis where it fits, and shows all of the
+    photograph on an axis where it does not.
     """
     longer = max(box.width, box.height)
     side = max(longer, min(context * longer, min(width, height)))
@@ -39,8 +40,9 @@ def square_around(box: Box, width: int, height: int, context: float) -> Box:
 
 
 def _start(centre: float, side: float, extent: int) -> float:
-    start = centre - side / 2
-    return min(max(start, 0.0), extent - side) if side <= extent else start
+    if side > extent:
+        return (extent - side) / 2
+    return min(max(centre - side / 2, 0.0), extent - side)
 
 
 def cut(photo: Photo, region: Box, size: int, resample: str, padding: tuple[int, int, int]) -> Crop:

@@ -58,6 +58,11 @@ def noise(width: int, height: int) -> Image.Image:
     return Image.fromarray(np.random.default_rng(1).integers(0, 256, (height, width, 3), np.uint8))
 
 
+def test_where_the_square_does_not_fit_the_whole_short_side_is_shown_between_equal_bars() -> None:
+    # A long lesion at the upper edge: centring on it would cut rows off below and show bars above instead.
+    assert square_around(Box(0, 0, 200, 50), 200, 150, 1.4) == Box(0, -25, 200, 175)
+
+
 @pytest.mark.parametrize("resample", RESAMPLING)
 @pytest.mark.parametrize(
     "region", [Box(10.3, 7.8, 110.3, 107.8), Box(0, 0, 180, 180), Box(140.5, 120.25, 180.5, 160.25)]

@@ -27,10 +27,7 @@ _code = "en"
 def choose(code: str) -> None:
     """Everything that is translated from now on is in this language."""
     global _chosen, _code
-    if code == "en":
-        _chosen = gettext.NullTranslations()
-    else:
-        _chosen = gettext.translation(DOMAIN, LOCALES, [code])
+    _chosen = gettext.NullTranslations() if code == "en" else gettext.translation(DOMAIN, LOCALES, [code])
     _code = code
 
 

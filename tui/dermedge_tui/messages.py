@@ -42,11 +42,12 @@ class PageAsked(Message):
 
 @dataclass
 class RescanAsked(Message):
-    """The same photograph again, with the red flags that were stated or with its outline."""
+    """The same photograph again: with the red flags that were stated, its outline, or all of it as the lesion."""
 
     number: int
     flags: tuple[str, ...]
     mask: bool = False
+    whole: bool = False
 
 
 @dataclass

@@ -18,6 +18,8 @@ from .widgets.keybar import KeyBar
 class Page(Screen[None]):
     """A screen; `filled` puts what is known into its widgets, also after a change of language."""
 
+    AUTO_FOCUS = ""
+    """Each page says itself what is focused first, in `filled`."""
     HELP: ClassVar[str] = ""
     """What this page is for, in a few sentences; the keys are added to it."""
 
@@ -25,10 +27,10 @@ class Page(Screen[None]):
         Binding("escape", "back", N_("Back")),
         Binding("question_mark", "help", N_("Help"), key_display="?"),
     ]
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+    HORIZONTAL_BREAKPOINTS: list[tuple[int, str]] | None = [  # noqa: RUF012
         (0, "-tiny"), (40, "-narrow"), (80, "-normal"), (120, "-wide"),
     ]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = [  # noqa: RUF012
         (0, "-flat"), (12, "-low"), (24, "-high"), (40, "-tall"),
     ]
 

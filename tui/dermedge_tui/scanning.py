@@ -66,7 +66,7 @@ class Scanning:
             return None
 
     def _answered(self, scanner: Scanner, job: Job) -> Entry:
-        scan = shrunk(scanner.scan(job.source, flags=job.flags, mask=job.mask), KEPT_SIDE)
+        scan = shrunk(scanner.scan(job.source, whole=job.whole, flags=job.flags, mask=job.mask), KEPT_SIDE)
         names = {condition.id: condition.name for condition in scanner.pack.manifest.conditions}
         if job.before is not None:
             return replace(job.before, scan=scan, names=names, flags=job.flags)

@@ -31,6 +31,15 @@ class Entry:
     """Condition id -> what the pack calls it."""
     flags: tuple[str, ...] = ()
 
+    @property
+    def worst(self) -> int:
+        """The place of the lesion that the photograph's answer is about; 0 where there is none."""
+        level = self.scan.verdict.level
+        shares = [
+            lesion.scores.malignant if lesion.verdict.level == level else -1.0 for lesion in self.scan.lesions
+        ]
+        return shares.index(max(shares)) if shares else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Session:
@@ -68,6 +77,8 @@ class Job:
     source: str
     flags: tuple[str, ...] = ()
     mask: bool = False
+    whole: bool = False
+    """The whole photograph is the lesion, says the person."""
     before: Entry | None = None
     """The entry that a repeated scan replaces; its date stays."""
 

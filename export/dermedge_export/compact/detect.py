@@ -32,7 +32,7 @@ class DetectorSettings:
     side: int = 320
     dermoscopy: int = 5000
     phone: int = 3000
-    close: int = 2200
+    close: int = 1000
     """One lesion, large, on the skin of another phone photograph: there are few of those with a mask."""
     composed: int = 2600
     negatives: int = 2400
@@ -207,7 +207,7 @@ def train(dataset: Path, weights: Path, out: Path, settings: DetectorSettings) -
         "model": str(last) if last.exists() else ARCHITECTURE,
         "resume": last.exists(),
         "data": str(dataset), "imgsz": settings.side, "epochs": settings.epochs, "batch": settings.batch,
-        "nbs": settings.batch, "project": str(out), "name": "run", "exist_ok": True, "device": "cpu",
+        "nbs": settings.batch, "project": str(out), "name": "run", "exist_ok": True, "save_dir": str(out / "run"), "device": "cpu",
         "optimizer": "AdamW", "lr0": settings.learning_rate, "lrf": 0.02, "cos_lr": True, "warmup_epochs": 0.3,
         "warmup_bias_lr": 0.0, "weight_decay": 5e-4, "seed": settings.seed, "amp": False, "plots": False,
         "workers": 0, "close_mosaic": 2, "mosaic": 0.35, "degrees": 0.0, "translate": 0.1, "scale": 0.35,

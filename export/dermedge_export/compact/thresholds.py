@@ -1,12 +1,13 @@
 """Where the levels begin: cuts chosen on validation photographs, end to end through the runtime.
 
-The rules, for each modality; masses are those of the surest lesion found, 0 where none was judged:
+The rules, for each modality, over the lesions that were judged; masses are those of the surest one:
 - refer: the highest malignant mass that keeps 95 % of the lesions whose label is malignant throughout;
 - refer_premalignant: the highest referral mass that keeps 95 % of the malignant and premalignant lesions;
-- unclear: the highest referral mass that keeps 98 % of them, never above the two cuts for a referral;
+- unclear: the highest referral mass that keeps 98 % of them; where that leaves fewer than 60 % of the benign
+  lesions below it, it rises until they are, but keeps 96 %; never above the two cuts for a referral;
 - urgent: the lowest malignant mass that 95 % of the benign lesions stay below, never below the referral's.
-A missed lesion counts against the sensitivity. No cut lies above the runtime's own fixed ceilings, where it
-would do nothing.
+No cut lies above the runtime's own fixed ceilings, where it would do nothing. A cut cannot make up for a lesion
+that was not found: trying to would refer everybody. The sensitivities stated beside the cuts count it as missed.
 """
 
 from __future__ import annotations
@@ -26,9 +27,6 @@ from ..figures import table
 from ..metrics import cut_for_sensitivity, cut_for_specificity, sensitivity, specificity
 from ..photos import CLASSES
 
-SURE_TO_JUDGE = 0.995
-"""Of the lesions that were found: more is never asked, or one odd photograph would decide for all."""
-
 
 @dataclass(frozen=True, slots=True)
 class Aims:
@@ -36,9 +34,15 @@ class Aims:
 
     refer: float = 0.95
     unclear: float = 0.98
+    unclear_least: float = 0.96
+    spared: float = 0.6
+    """Benign lesions that `unclear` should not reach."""
     urgent_specificity: float = 0.95
     reassure: float = 0.35
     points: tuple[float, ...] = (0.95, 0.9)
+
+
+AIMS = Aims()
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class Masses:
     worrying: NDArray[np.bool_]
     """Every condition of the label is malignant or premalignant."""
     benign: NDArray[np.bool_]
+    judged: NDArray[np.bool_]
     data: str
 
     @staticmethod
@@ -66,22 +71,21 @@ class Masses:
             cancer=np.array([found == {"malignant"} for found in labelled], bool),
             worrying=np.array([found <= {"malignant", "premalignant"} for found in labelled], bool),
             benign=np.array([not found & {"malignant", "premalignant"} for found in labelled], bool),
+            judged=np.array([a.probabilities is not None for a in answers], bool),
             data=data,
         )
 
     def keeping(self, positive: NDArray[np.bool_], score: NDArray[np.float64], wanted: float) -> float:
-        """The highest cut that keeps `wanted` of all positives, missed ones included, as far as it can."""
-        found = np.array([a.probabilities is not None for a in self.answers], bool)
-        share = wanted * positive.sum() / max(int((positive & found).sum()), 1)
-        return cut_for_sensitivity(positive[found], score[found], min(float(share), max(SURE_TO_JUDGE, wanted)))
+        """The highest cut that keeps `wanted` of the positives that were judged."""
+        return cut_for_sensitivity(positive[self.judged], score[self.judged], wanted)
 
     def threshold(self, value: float, positive: NDArray[np.bool_], score: NDArray[np.float64]) -> Threshold:
         """A cut with what it does, judged against the benign lesions."""
-        judged = positive | self.benign
+        known = positive | self.benign
         return Threshold(
             value=value,
-            sensitivity=round(sensitivity(positive[judged], score[judged], value), 4),
-            specificity=round(specificity(positive[judged], score[judged], value), 4),
+            sensitivity=round(sensitivity(positive[known], score[known], value), 4),
+            specificity=round(specificity(positive[known], score[known], value), 4),
             positives=self._lesions(positive),
             negatives=self._lesions(self.benign),
             data=self.data,
@@ -91,13 +95,16 @@ class Masses:
         return len({self.answers[i].photo.lesion for i in np.flatnonzero(among).tolist()})
 
 
-def choose_levels(masses: Masses, aims: Aims = Aims()) -> Triage:
+def choose_levels(masses: Masses, aims: Aims = AIMS) -> Triage:
     """The four cuts of one modality."""
     refer = min(masses.keeping(masses.cancer, masses.malignant, aims.refer), NEVER_REASSURING)
     premalignant = min(masses.keeping(masses.worrying, masses.referral, aims.refer), NEVER_REASSURING_PREMALIGNANT)
-    unclear = min(masses.keeping(masses.worrying, masses.referral, aims.unclear), refer, premalignant)
-    benign = masses.benign | masses.cancer
-    urgent = cut_for_specificity(masses.cancer[benign], masses.malignant[benign], aims.urgent_specificity)
+    spared = cut_for_specificity(~masses.benign[masses.judged], masses.referral[masses.judged], aims.spared)
+    unclear = max(masses.keeping(masses.worrying, masses.referral, aims.unclear), spared)
+    unclear = min(masses.keeping(masses.worrying, masses.referral, aims.unclear_least), unclear, refer, premalignant)
+    urgent = cut_for_specificity(
+        ~masses.benign[masses.judged], masses.malignant[masses.judged], aims.urgent_specificity
+    )
     urgent = min(max(urgent, refer), ALWAYS_URGENT)
     return Triage(
         urgent=masses.threshold(_up(urgent), masses.cancer, masses.malignant),
@@ -108,7 +115,7 @@ def choose_levels(masses: Masses, aims: Aims = Aims()) -> Triage:
     )
 
 
-def operating_points(masses: Masses, conditions: Sequence[Condition], aims: Aims = Aims()) -> dict[str, Any]:
+def operating_points(masses: Masses, conditions: Sequence[Condition], aims: Aims = AIMS) -> dict[str, Any]:
     """Cuts of the malignant classes' probability, also with each lesion judged by a cut the others set."""
     rows = table(masses.answers, conditions)
     points: dict[str, Any] = {}
@@ -138,8 +145,9 @@ def _left_out(
     called = np.zeros(len(fold), bool)
     for i in range(folds):
         here = fold == i
-        if positive[~here].any():
-            called[here] = score[here] >= cut_for_sensitivity(positive[~here], score[~here], wanted)
+        others = masses.judged & ~here
+        if positive[others].any():
+            called[here] = score[here] >= cut_for_sensitivity(positive[others], score[others], wanted)
     return called
 
 

@@ -33,7 +33,7 @@ class TrainSettings:
     # When set, the schedule runs over this time instead of a number of epochs (for a shared machine).
     minutes: float | None = None
     # (share of the run, crop size): small crops first, the size of the runtime last.
-    sizes: tuple[tuple[float, int], ...] = ((0.5, 128), (0.9, 160), (1.0, 192))
+    sizes: tuple[tuple[float, int], ...] = ((0.4, 128), (0.72, 160), (1.0, 192))
     # From this share of the run on the first layers stay as they are: they work on the largest maps, cost
     # 40 % of a step and settle first.
     freeze_after: float = 0.18

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from pathlib import Path
 
@@ -10,10 +11,9 @@ import torch
 from onnx.external_data_helper import load_external_data_for_model
 
 from ..onnx_file import OPSET, strip
+from .measure import DATA
 from .network import Attention, ImageTower
 
-DATA = ".data"
-"""Appended to a graph's name for the file of its weights."""
 INLINE = 1024
 """Tensors of fewer bytes stay in the graph."""
 
@@ -28,6 +28,8 @@ def export(tower: ImageTower, path: Path, size: int, *, fused: bool = True) -> N
             module.fused = fused
     # Two, not one: a batch of one would be taken for a constant.
     example = torch.zeros(2, size, size, 3, dtype=torch.uint8)
+    # It warns of each operator of torchvision that it could have served.
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
@@ -50,9 +52,3 @@ def finish(source: Path, target: Path) -> None:
         graph, str(target), save_as_external_data=True, all_tensors_to_one_file=True, location=target.name + DATA,
         size_threshold=INLINE, convert_attribute=False,
     )  # fmt: skip
-
-
-def files(path: Path) -> tuple[Path, ...]:
-    """The graph and what lies beside it."""
-    data = path.with_name(path.name + DATA)
-    return (path, data) if data.exists() else (path,)

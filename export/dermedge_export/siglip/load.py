@@ -116,7 +116,9 @@ def load(model: str, revision: str | None = None) -> Checkpoint:
         raise CheckpointError(f"{model} is neither a folder nor a repository such as google/medsiglip-448")
     commit = revision or PINNED.get(model)
     if commit is None or not _COMMIT.fullmatch(commit):
-        raise CheckpointError(f"{model}: name the commit to take with --revision (40 hexadecimal digits); branches move")
+        raise CheckpointError(
+            f"{model}: name the commit to take with --revision (40 hexadecimal digits); branches move"
+        )
     return _read(model, commit, _fetch(model, commit))
 
 
@@ -144,8 +146,8 @@ def _fetch(model: str, commit: str) -> Path:
         return Path(snapshot_download(model, revision=commit, allow_patterns=wanted))
     except GatedRepoError:
         raise CheckpointError(
-            f"{model} is gated: read and accept its terms yourself at https://huggingface.co/{model} (for MedSigLIP the "
-            "Health AI Developer Foundations terms), make a read token at https://huggingface.co/settings/tokens, then "
+            f"{model} is gated: read and accept its terms yourself at https://huggingface.co/{model} (for MedSigLIP "
+            "the Health AI Developer Foundations terms), make a read token at https://huggingface.co/settings/tokens, then "
             "run `hf auth login` or set HF_TOKEN, and try again"
         ) from None
     except RevisionNotFoundError:
@@ -184,7 +186,9 @@ def _read(name: str, revision: str | None, folder: Path) -> Checkpoint:
         )
     preprocessing = _preprocessing(name, _json(folder, PREPROCESSOR))
     if not any((folder / file).is_file() for file in TOKENIZERS):
-        raise CheckpointError(f"{name}: no tokenizer ({' or '.join(TOKENIZERS)}) in {folder}; download it with the model")
+        raise CheckpointError(
+            f"{name}: no tokenizer ({' or '.join(TOKENIZERS)}) in {folder}; download it with the model"
+        )
     from transformers import SiglipConfig
 
     try:
@@ -241,7 +245,9 @@ def _json(folder: Path, file: str) -> dict[str, Any]:
     try:
         found = json.loads((folder / file).read_text())
     except OSError:
-        raise CheckpointError(f"{folder}: {file} is missing; this is no complete checkpoint in the hub's format") from None
+        raise CheckpointError(
+            f"{folder}: {file} is missing; this is no complete checkpoint in the hub's format"
+        ) from None
     except ValueError:
         raise CheckpointError(f"{folder / file} is no JSON; download it again") from None
     if not isinstance(found, dict):

@@ -1,8 +1,9 @@
 """The image tower as it is exported: pixels in, an embedding and each patch's share in it out.
 
-The pooling head's probe is a constant, so its query is folded into the key projection. What a patch brings to the pooled vector
-(its attended value) is pushed through the rest of the head by that head's Jacobian at the pooled vector. The head is not linear,
-so these shares do not add up to the embedding; what is missing is the same for all patches and is spread evenly over them.
+The pooling head's probe is a constant, so its query is folded into the key projection. What a patch brings to
+the pooled vector (its attended value) is pushed through the rest of the head by that head's Jacobian at the
+pooled vector. The head is not linear, so these shares do not add up to the embedding; what is missing is the
+same for all patches and is spread evenly over them.
 """
 
 from __future__ import annotations
@@ -120,7 +121,8 @@ class ImageTower(nn.Module):
         self.head = PoolingHead(width, inner, heads, epsilon)
 
     def forward(self, crop: Tensor) -> tuple[Tensor, Tensor]:
-        return self.head(self.features(crop))
+        embedding, patches = self.head(self.features(crop))
+        return embedding, patches
 
     def features(self, crop: Tensor) -> Tensor:
         side = self.grid * self.patch
@@ -155,8 +157,11 @@ def build(checkpoint: Checkpoint) -> ImageTower:
         setattr(tower.get_submodule(place), leaf, nn.Parameter(value.contiguous(), requires_grad=False))
         filled.add(name)
     if lacking := sorted(own.keys() - filled):
-        raise CheckpointError(f"{checkpoint.name}: its weights lack {lacking[0]} ({len(lacking)} in all); download it again")
-    return tower.eval()
+        raise CheckpointError(
+            f"{checkpoint.name}: its weights lack {lacking[0]} ({len(lacking)} in all); download it again"
+        )
+    tower.eval()
+    return tower
 
 
 LAYER = {
@@ -192,7 +197,9 @@ def _renamed(checkpoint: Checkpoint, heads: int) -> Iterator[tuple[str, Tensor]]
         yield from _patch_kernel(patches["weight"], patches["bias"], checkpoint.preprocessing)
         yield from _probe_folded(pooling["probe"], pooling["in_proj_weight"], pooling["in_proj_bias"], heads)
     except KeyError as error:
-        raise CheckpointError(f"{checkpoint.name}: its weights lack {error}; it is no complete SigLIP checkpoint") from None
+        raise CheckpointError(
+            f"{checkpoint.name}: its weights lack {error}; it is no complete SigLIP checkpoint"
+        ) from None
 
 
 def _kernel(value: Tensor, linear: bool) -> Tensor:
@@ -201,7 +208,9 @@ def _kernel(value: Tensor, linear: bool) -> Tensor:
 
 def _patch_kernel(weight: Tensor, bias: Tensor, preprocessing: Preprocessing) -> Iterator[tuple[str, Tensor]]:
     """The patch embedding over raw pixel values: normalisation is a part of it."""
-    gain, offset = (torch.tensor(v, dtype=torch.float64).view(1, 3, 1, 1) for v in (preprocessing.gain, preprocessing.offset))
+    gain, offset = (
+        torch.tensor(v, dtype=torch.float64).view(1, 3, 1, 1) for v in (preprocessing.gain, preprocessing.offset)
+    )
     wide = weight.double()
     yield "embed.weight", (wide * gain).permute(2, 3, 1, 0).flatten(0, 2).float()
     yield "embed.bias", (bias.double() + (wide * offset).sum((1, 2, 3))).float()

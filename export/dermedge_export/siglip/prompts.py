@@ -99,7 +99,7 @@ def read(path: Path = PROMPTS) -> Prompts:
         frames = document["frames"]
         conditions = tuple(_described(path, entry, frames) for entry in document["conditions"])
         rejects = {name: tuple(texts) for name, texts in document["rejects"].items()}
-        modalities = {name: tuple(document["modalities"][name]) for name in MODALITIES}
+        modalities: dict[str, tuple[str, ...]] = {name: tuple(document["modalities"][name]) for name in MODALITIES}
     except (KeyError, TypeError, AttributeError) as error:
         raise PromptsInvalid(f"{path}: {error} is missing or of the wrong kind") from None
     return Prompts(conditions, rejects, modalities)
@@ -114,7 +114,7 @@ def _described(path: Path, entry: Mapping[str, Any], frames: Mapping[str, str]) 
             raise PromptsInvalid(f"{path}: the frame for {modality} has no {{}} for the description")
     if entry["group"] not in get_args(Group):
         raise PromptsInvalid(f"{path}: {name}: group {entry['group']} is none of {', '.join(get_args(Group))}")
-    texts = {m: tuple(frames[m].format(text) for text in entry[m]) for m in MODALITIES}
+    texts: dict[str, tuple[str, ...]] = {m: tuple(frames[m].format(text) for text in entry[m]) for m in MODALITIES}
     return Described(name, entry["name"], entry["group"], int(entry["severity"]), texts)
 
 

@@ -62,7 +62,7 @@ def spread(label: str, low: float, high: float, count: int = 100, start: int = 0
 
 
 def test_each_cut_reaches_what_it_was_chosen_for() -> None:
-    found = masses(*spread("mel", 0.1, 0.95), *spread("nv", 0.0, 0.5, start=100))
+    found = masses(*spread("mel", 0.1, 0.95), *spread("nv", 0.0, 0.16, 90, 100), *spread("nv", 0.2, 0.5, 10, 200))
     triage = choose_levels(found)
     assert triage.refer.sensitivity == 0.95
     assert triage.unclear.sensitivity == 0.98
@@ -71,14 +71,24 @@ def test_each_cut_reaches_what_it_was_chosen_for() -> None:
     assert triage.unclear.value < triage.refer.value < triage.urgent.value
 
 
-def test_missed_lesions_are_made_up_for_by_the_others() -> None:
-    found = spread("mel", 0.0, 0.29, 98)
-    nevi = spread("nv", 0.0, 0.3, start=100)
-    whole = choose_levels(masses(*found, *nevi))
-    missing = choose_levels(masses(*found, *(answer(900 + i, "mel", 0, found=False) for i in range(2)), *nevi))
-    assert missing.refer.value < whole.refer.value
-    assert missing.refer.sensitivity is not None
-    assert missing.refer.sensitivity >= 0.95
+def test_a_missed_lesion_counts_against_the_sensitivity_and_does_not_drag_the_cuts_down() -> None:
+    found, nevi = spread("mel", 0.1, 0.95), spread("nv", 0.0, 0.5, start=100)
+    missed = [answer(900 + i, "mel", 0, found=False) for i in range(25)]
+    whole, missing = choose_levels(masses(*found, *nevi)), choose_levels(masses(*found, *missed, *nevi))
+    assert missing.refer.value == whole.refer.value
+    assert missing.unclear.value == whole.unclear.value
+    assert missing.refer.sensitivity == 0.95 * 100 / 125
+    assert missing.refer.positives == 125
+
+
+def test_unclear_spares_benign_lesions_as_far_as_few_malignant_ones_are_lost() -> None:
+    nevi = spread("nv", 0.0, 0.25, start=100)
+    cancers = [*spread("mel", 0.02, 0.03, 3), *spread("mel", 0.2, 0.9, 97, start=10)]
+    triage = choose_levels(masses(*cancers, *nevi))
+    assert triage.unclear.sensitivity is not None
+    assert 0.96 <= triage.unclear.sensitivity < 0.98
+    assert triage.unclear.specificity is not None
+    assert triage.unclear.specificity == pytest.approx(0.6, abs=0.02)
 
 
 def test_a_label_that_may_be_premalignant_counts_for_the_referral_mass_alone() -> None:
@@ -100,7 +110,7 @@ def test_no_cut_lies_above_the_runtimes_own_ceilings() -> None:
 MASS = st.floats(0, 0.5).map(lambda m: round(m, 4))
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(MASS, MASS, st.booleans()), min_size=3, max_size=30),
     st.lists(st.tuples(MASS, MASS, st.booleans()), min_size=3, max_size=30),
@@ -109,7 +119,7 @@ def test_whatever_the_answers_the_cuts_are_in_the_manifests_order(
     cancers: list[tuple[float, float, bool]], moles: list[tuple[float, float, bool]]
 ) -> None:
     answers = [answer(i, "mel", m, p, found=f or i == 0) for i, (m, p, f) in enumerate(cancers)]
-    answers += [answer(1000 + i, "nv", m, p, found=f) for i, (m, p, f) in enumerate(moles)]
+    answers += [answer(1000 + i, "nv", m, p, found=f or i == 0) for i, (m, p, f) in enumerate(moles)]
     triage = choose_levels(masses(*answers))
     assert 0 <= triage.unclear.value <= min(triage.refer.value, triage.refer_premalignant.value)
     assert triage.refer.value <= triage.urgent.value <= 0.8

@@ -42,7 +42,8 @@ class QuestionsPage(Page):
             yield Static(Content(_("What is true of the spot?")), id="title")
             for id in RED_FLAGS:
                 label = phrases.flag(id)
-                yield Checkbox(Content(label[:1].upper() + label[1:]), id in self._ticked, id=f"flag-{id}", compact=True)
+                label = label[:1].upper() + label[1:]
+                yield Checkbox(Content(label), id in self._ticked, id=f"flag-{id}", compact=True)
             yield Static(Content(_("Each of these can only raise the level, never lower it.")), id="rule")
             yield Button(_("Save"), id="save", variant="primary")
 

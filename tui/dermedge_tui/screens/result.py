@@ -40,6 +40,7 @@ class ResultPage(Page):
         Binding("b", "boxes", N_("Boxes")),
         Binding("h", "heat", N_("Heat map")),
         Binding("m", "mask", N_("Outline")),
+        Binding("w", "whole", N_("Whole photo")),
         Binding("n", "photo(1)", N_("Next photo")),
         Binding("p", "photo(-1)", N_("Previous photo")),
         Binding("t", "timeline", N_("Timeline")),
@@ -66,9 +67,7 @@ class ResultPage(Page):
 
     def _begin(self) -> None:
         """With the lesion that the photograph's answer is about."""
-        scan = self.entry.scan if self.entry else None
-        worst = [i for i, lesion in enumerate(scan.lesions) if lesion.verdict.level == scan.verdict.level] if scan else []
-        self.at = max(worst, key=lambda i: scan.lesions[i].scores.malignant) if scan and worst else 0
+        self.at = self.entry.worst if self.entry else 0
 
     def body(self) -> ComposeResult:
         yield Banner(id="banner", markup=False)
@@ -121,6 +120,8 @@ class ResultPage(Page):
             return len(lesions) > 1
         if action == "photo":
             return self.session.beside(self.number, int(str(parameters[0]))) is not None
+        if action == "whole":
+            return not lesions
         if action in ("zoom", "boxes", "heat", "mask", "explain"):
             return bool(lesions)
         return True
@@ -154,6 +155,10 @@ class ResultPage(Page):
         if self.mask and entry and all(lesion.mask is None for lesion in entry.scan.lesions):
             self.post_message(RescanAsked(entry.number, entry.flags, mask=True))
         self._draw()
+
+    def action_whole(self) -> None:
+        if self.entry:
+            self.post_message(RescanAsked(self.number, self.entry.flags, whole=True))
 
     def action_flags(self) -> None:
         self.post_message(PageAsked("questions", self.number))

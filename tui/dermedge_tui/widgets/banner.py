@@ -6,7 +6,7 @@ from textual.widgets import Static
 
 from dermedge import LEVELS, Level
 
-from ..levels import long
+from ..levels import long, short
 
 
 class Banner(Static):
@@ -16,8 +16,8 @@ class Banner(Static):
         f"Banner.{level} {{ background: $level-{level}; }}" for level in LEVELS
     )
 
-    def tell(self, level: Level, before: str = "") -> None:
+    def tell(self, level: Level, *, brief: bool = False) -> None:
         for each in LEVELS:
             self.set_class(each == level, each)
         plain = bool(getattr(self.app, "plain", False))
-        self.update(f"{before}{long(level, plain)}")
+        self.update(short(level, plain) if brief else long(level, plain))

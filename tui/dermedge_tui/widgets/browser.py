@@ -79,7 +79,8 @@ class Browser(OptionList):
 
     def _photo(self, found: Found) -> Content:
         mark = ("✓ ", "bold $accent") if found.path in self._marked else "  "
-        return Content.assemble(mark, (f"{day(date.fromtimestamp(found.modified))} ", "$secondary"), _printable(found.name))
+        when = day(date.fromtimestamp(found.modified))
+        return Content.assemble(mark, (f"{when} ", "$secondary"), _printable(found.name))
 
     def _at_cursor(self) -> Found | None:
         if self.highlighted is None:

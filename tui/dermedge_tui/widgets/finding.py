@@ -13,7 +13,7 @@ from dermedge import Lesion, Quality
 
 from .. import phrases
 from ..language import _
-from ..levels import long, percent
+from ..levels import percent, short
 from ..session import Entry
 from .bars import Bars
 
@@ -30,7 +30,6 @@ class Finding(VerticalScroll):
     Finding > .label { color: $accent; text-style: bold; margin-bottom: 0; }
     Finding > .headline { text-style: bold; }
     Finding > .small { color: $secondary; }
-    .-low Finding > *, .-flat Finding > * { margin-bottom: 0; }
     """
 
     def tell(self, entry: Entry, lesion: Lesion | None, plain: bool = False) -> None:
@@ -45,7 +44,7 @@ def _said(entry: Entry, lesion: Lesion | None, plain: bool) -> Iterator[Widget]:
     verdict = lesion.verdict if lesion else scan.verdict
     if lesion and len(scan.lesions) > 1:
         place = _("Lesion {number} of {count}").format(number=lesion.number, count=len(scan.lesions))
-        yield _text(f"{place}: {long(verdict.level, plain)}", "label")
+        yield _text(f"{place}: {short(verdict.level, plain)}", "label")
     yield _text(phrases.prose(verdict.headline), "headline")
     yield _text(_("What to do"), "label")
     yield _text(phrases.prose(verdict.advice))

@@ -9,28 +9,31 @@ from textual.widgets import Static
 
 from ..language import _
 
-NO_BREAK = "\N{NO-BREAK SPACE}"
+GAP = "  "
 
 
 class KeyBar(Static):
-    """Wraps to as many lines as the words of a language need."""
+    """As many lines as the words of a language need, broken between keys only."""
 
     DEFAULT_CSS = """
     KeyBar {
         dock: bottom;
         height: auto;
-        max-height: 3;
         background: $panel;
+        text-wrap: nowrap;
+        text-overflow: ellipsis;
         link-background: $panel;
         link-color: $foreground;
         link-style: none;
         link-style-hover: bold;
     }
-    .-flat KeyBar { display: none; }
     """
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._show)
+        self._show(self.screen)
+
+    def on_resize(self) -> None:
         self._show(self.screen)
 
     def _show(self, screen: Screen[object]) -> None:
@@ -40,12 +43,19 @@ class KeyBar(Static):
         for active in screen.active_bindings.values():
             if active.binding.show and active.enabled:
                 shown.setdefault(active.binding.action, active.binding)
-        keys = [
-            Content.from_markup(
-                f"[@click=app.press('{binding.key}')][bold $accent]$key[/]{NO_BREAK}$what[/]",
-                key=self.app.get_key_display(binding),
-                what=_(binding.description).replace(" ", NO_BREAK),
-            )
-            for binding in shown.values()
-        ]
-        self.update(Content("  ").join(keys))
+        lines: list[Content] = []
+        for binding in shown.values():
+            key = self._key(binding)
+            together = lines[-1] + Content(GAP) + key if lines else key
+            if lines and together.cell_length <= self.app.size.width:
+                lines[-1] = together
+            else:
+                lines.append(key)
+        self.update(Content("\n").join(lines))
+
+    def _key(self, binding: Binding) -> Content:
+        return Content.from_markup(
+            f"[@click=app.press('{binding.key}')][bold $accent]$key[/] $what[/]",
+            key=self.app.get_key_display(binding),
+            what=_(binding.description),
+        )

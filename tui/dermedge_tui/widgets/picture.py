@@ -41,7 +41,10 @@ class View:
 class Picture(Widget):
     """Draws in a thread: a large picture in half cells takes longer than a key press may wait."""
 
-    DEFAULT_CSS = "Picture { width: 1fr; height: 1fr; align: center middle; } Picture > * { width: auto; height: auto; }"
+    DEFAULT_CSS = """
+    Picture { width: 1fr; height: 1fr; align: center middle; }
+    Picture > * { width: auto; height: auto; }
+    """
 
     renderer: ClassVar[Renderer] = "cells"
     """The same for all: it is the terminal's."""

@@ -1,0 +1,43 @@
+"""The crops on which graphs are compared with the float32 model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dermedge.crop import cut
+from dermedge.errors import UsageError
+from dermedge.pack.manifest import TowerSpec
+from dermedge.photo import read_photo
+from dermedge.result import Box
+from dermedge.tower import VIEWS, turned
+
+SAMPLES = Path(__file__).parents[3] / "artifacts" / "samples"
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+CLOSER = 0.6
+"""Side of a corner's square, in short sides of the photograph."""
+
+
+def pictures(folder: Path) -> list[Path]:
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURES) if folder.is_dir() else []
+    if not found:
+        raise UsageError(f"{folder}: no photographs there; give some with --samples")
+    return found
+
+
+def unlabelled(photographs: Sequence[Path], spec: TowerSpec, wanted: int) -> NDArray[np.uint8]:
+    """The whole of each photograph first, then its corners, each turned another way."""
+    cuts: list[NDArray[np.uint8]] = []
+    opened = [read_photo(path) for path in photographs]
+    for turn in range(-(-wanted // len(opened))):
+        for photo in opened:
+            short = float(min(photo.width, photo.height))
+            side = short if turn % 5 == 0 else CLOSER * short
+            right, low = (turn % 5 in (2, 4)), (turn % 5 in (3, 4))
+            x, y = ((photo.width - side) * right, (photo.height - side) * low)
+            crop = cut(photo, Box(x, y, x + side, y + side), spec.size, spec.resample, spec.padding)
+            cuts.append(turned(crop.pixels, VIEWS[turn % len(VIEWS)]))
+    return np.ascontiguousarray(np.stack(cuts[:wanted]))
