@@ -37,14 +37,17 @@ class Style:
     """Length of the line's dashes, in line widths; 0 is a solid line."""
     weight: float
     """Of the line, against the normal one."""
+    hollow: bool = False
+    """Whether its marker is an outline only."""
 
 
+# The same shapes as in a terminal's finding: a level looks alike wherever a person meets it.
 STYLES: dict[Level, Style] = {
-    "urgent": Style((213, 94, 0), corners=8, turn=22.5, dash=0, weight=1.6),
+    "urgent": Style((213, 94, 0), corners=4, turn=45, dash=0, weight=1.6),
     "refer": Style((230, 159, 0), corners=3, turn=-90, dash=0, weight=1),
     "unclear": Style((86, 180, 233), corners=4, turn=0, dash=5, weight=1),
     "watch": Style((0, 158, 115), corners=0, turn=0, dash=0, weight=0.7),
-    "no-lesion": Style((170, 170, 170), corners=4, turn=45, dash=2, weight=0.9),
+    "no-lesion": Style((170, 170, 170), corners=4, turn=45, dash=2, weight=0.9, hollow=True),
 }
 
 HEAT_STOPS: tuple[Colour, ...] = (
@@ -192,8 +195,9 @@ def _marker(style: Style, size: int) -> Image.Image:
     if style.corners:
         angles = [math.radians(style.turn + 360 * i / style.corners) for i in range(style.corners)]
         drop = 0.12 if style.corners == 3 else 0.0
-        corners = [(1 + math.cos(a), 1 + drop + math.sin(a)) for a in angles]
-        brush.polygon([(fine / 2 * x, fine / 2 * y) for x, y in corners], fill=255)
+        corners = [(math.cos(a), drop + math.sin(a)) for a in angles]
+        for reach, fill in ((1.0, 255), (0.6, 0))[: 1 + style.hollow]:
+            brush.polygon([(fine / 2 * (1 + reach * x), fine / 2 * (1 + reach * y)) for x, y in corners], fill=fill)
     else:
         brush.ellipse((0, 0, fine - 1, fine - 1), fill=255)
     return shape.resize((size, size), Image.Resampling.BOX)

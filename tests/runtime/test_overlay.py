@@ -208,7 +208,7 @@ def test_the_heat_ramp_rises_evenly_in_lightness_for_every_eye() -> None:
 def test_levels_differ_by_shape_and_line_and_word_and_for_every_eye_by_colour() -> None:
     for a, b in combinations(LEVELS, 2):
         first, second = STYLES[a], STYLES[b]
-        assert (first.corners, first.turn) != (second.corners, second.turn)
+        assert (first.corners, first.turn, first.hollow) != (second.corners, second.turn, second.hollow)
         assert (first.dash, first.weight) != (second.dash, second.weight)
         colours = deuteranope(np.array([first.colour, second.colour], np.float64))
         assert np.abs(colours[0] - colours[1]).sum() > 40
