@@ -3,8 +3,27 @@
 from __future__ import annotations
 
 import json
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+
+@cache
+def shared() -> Path:
+    """One checkpoint for all tests of a process that do not change it."""
+    return checkpoint(Path(tempfile.mkdtemp(prefix="tiny-siglip-")) / "tiny-medsiglip")
+
+
+def crops(count: int, size: int = 64, seed: int = 0) -> NDArray[np.uint8]:
+    """Pictures of a few soft blobs of colour each."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (count, 5, 5, 3)).astype(np.uint8)
+    return np.stack([np.asarray(Image.fromarray(c).resize((size, size), Image.Resampling.BICUBIC)) for c in coarse])
 
 
 def checkpoint(

@@ -19,7 +19,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     assemble.add_arguments(commands.add_parser("compact-assemble", help="put the compact pack together"))
     siglip.add_arguments(commands.add_parser("medsiglip", help="turn a SigLIP checkpoint into a pack"))
     siglip.add_prompts_arguments(commands.add_parser("prompts", help="lint the prompts, and say what each is worth"))
+    siglip.add_distill_arguments(commands.add_parser("distill", help="teach a small tower what a SigLIP tower sees"))
+    siglip.add_bench_arguments(commands.add_parser("medsiglip-bench", help="measure the full-size tower's graphs"))
     options = parser.parse_args(arguments)
+    if options.command == "distill":
+        return siglip.run_distill(options)
+    if options.command == "medsiglip-bench":
+        return siglip.run_bench(options)
     if options.command == "medsiglip":
         return siglip.run(options)
     if options.command == "prompts":

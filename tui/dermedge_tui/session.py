@@ -18,9 +18,9 @@ KEPT_SIDE = 1024
 """Pixels of the longer side that are kept of each photograph."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Entry:
-    """One photograph and its answer."""
+    """One photograph and its answer; the same only as itself, for pixels cannot be compared by a plain ==."""
 
     number: int
     source: str
@@ -69,7 +69,7 @@ class Session:
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Job:
     """One photograph to be scanned, or scanned again with more known about it."""
 

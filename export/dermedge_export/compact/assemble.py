@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from dermedge import MODALITIES, DermedgeError, PackError, UsageError, __version__
 from dermedge.pack.manifest import (
     DetectorSpec,
-    Prior,
     Scoring,
     SegmenterSpec,
     Source,
@@ -30,7 +29,6 @@ from dermedge.pack.manifest import (
     TowerSpec,
     Triage,
 )
-from dermedge.pack.reading import read_record
 from dermedge.result import Modality
 
 from .. import card, figures
@@ -39,6 +37,7 @@ from ..packer import GoldenSource, PackParts, Tolerances, write_pack
 from ..photos import CLASSES, Collection, find_collections
 from ..results import COLLECTIONS
 from .about import CONDITIONS, INTENDED_USE, LICENCES, PACK_ID, PROSE
+from .priors import at_strength, choose_strength, learn
 from .thresholds import Masses, choose_levels, operating_points
 
 TUNED_ON: Mapping[Modality, Collection] = {"dermoscopy": "ham10000", "phone": "pad_ufes"}
@@ -68,11 +67,19 @@ def assemble(tower: Path, detector: Path, data: Path, samples: Path, out: Path, 
             )
             for modality, name in TUNED_ON.items()
         }
+        training = [p for name in TUNED_ON.values() for p in found[name].photos if p.split == "train"]
+        learned = learn(training, CONDITIONS)
+        choice = choose_strength(answers, learned, {m: s.temperature for m, s in parts.scoring.items()}, CONDITIONS)
         triage: dict[str, Triage] = {modality: choose_levels(columns) for modality, columns in masses.items()}
         points: dict[str, Any] = {
             modality: operating_points(columns, CONDITIONS) for modality, columns in masses.items()
         }
-        parts = replace(parts, triage=triage, metrics={**parts.metrics, "operating_points": points})
+        parts = replace(
+            parts,
+            triage=triage,
+            priors=at_strength(learned, choice.strength),
+            metrics={**parts.metrics, "operating_points": points, "priors": choice.as_json()},
+        )
         write_pack(parts, draft)
         answers = answer_all(draft, chosen(found, SPLITS, None), workers=workers, masks=True)
     report = figures.report(answers, CONDITIONS, points, SPLITS, [])
@@ -130,7 +137,7 @@ def read_parts(tower: Path, detector: Path, samples: Path, release: str) -> Pack
         modality_scale=scores["modality_scale"],
         scoring={entry["modality"]: _scoring(entry, len(rejects)) for entry in scores["scoring"]},
         triage={m: Triage(strictest, strictest, strictest, strictest, 1.0) for m in MODALITIES},
-        priors=tuple(read_record(Prior, prior, "priors") for prior in scores.get("priors", [])),
+        priors=(),
         golden=golden_sources(samples),
         tolerances=Tolerances(),
         metrics={
@@ -189,7 +196,7 @@ def _scoring(entry: Mapping[str, Any], rejects: int) -> Scoring:
 
 def _figures_of(delivered: Mapping[str, Any]) -> dict[str, Any]:
     """What was measured when a part was made; its settings have their own place in the manifest."""
-    settings = {"conditions", "modalities", "rejects", "padding", "priors", "scoring"}
+    settings = {"conditions", "modalities", "rejects", "padding", "scoring"}
     return {name: value for name, value in delivered.items() if name not in settings}
 
 

@@ -43,6 +43,10 @@ class Choice:
     strength: float
     losses: Mapping[float, float]
 
+    def as_json(self) -> dict[str, object]:
+        losses = {f"{strength:.2f}": round(loss, 4) for strength, loss in self.losses.items()}
+        return {"strength": self.strength, "validation_log_loss": losses}
+
 
 def learn(photos: Iterable[LabelledPhoto], conditions: Sequence[Condition]) -> tuple[Prior, ...]:
     """A full-strength shift for every fact that enough training lesions have."""

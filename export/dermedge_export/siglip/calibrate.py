@@ -35,6 +35,8 @@ FEWEST = 10
 FOLDS = 5
 RIDGE = 0.02
 """Pulls biases to 0 and 1 / temperature to 1: a condition with few photographs keeps what the checkpoint says."""
+COLDEST = 1e-3
+"""Of 1 / temperature: a tower that knows nothing must come out flat, never upside down."""
 REJECTION = 0.9
 """Uncalibrated: only what is almost surely no lesion is turned away."""
 LESIONS_KEPT = 0.995
@@ -116,42 +118,42 @@ def calibrate(
 
 
 def fit(logits: Rows, labels: Labels) -> Fit:
-    """Newton's method on a convex loss; a bias of a condition without photographs stays 0."""
-    count, classes = logits.shape
-    here = np.bincount(labels, minlength=classes)
-    weight = (1 / (here[labels] * (here > 0).sum()))[:, None]
-    wanted = np.eye(classes)[labels]
-    labelled = here > 0
-    at = np.concatenate([[1.0], np.zeros(classes)])
+    """Newton's method on a convex loss, among the labelled conditions alone.
+
+    The others would only be learned to be absent: they keep bias 0, and the labelled ones' biases are 0 on average.
+    """
+    labelled, known = np.unique(labels, return_inverse=True)
+    logits, bias = logits[:, labelled], np.zeros(logits.shape[1])
+    classes = len(labelled)
+    weight = (1 / (np.bincount(known)[known] * classes))[:, None]
+    wanted = np.eye(classes)[known]
     rest = np.concatenate([[1.0], np.zeros(classes)])
-    # Odds between conditions are only learned where both were seen.
-    free = np.concatenate([[True], labelled])
+    at = rest.copy()
 
     def loss(point: Rows) -> float:
         shares = softmax(point[0] * logits + point[1:])
-        chosen = np.log(np.maximum(shares[np.arange(count), labels], 1e-300))
+        chosen = np.log(np.maximum(shares[np.arange(len(known)), known], 1e-300))
         return float(-(weight[:, 0] * chosen).sum() + RIDGE / 2 * np.square(point - rest).sum())
 
     for _ in range(100):
         shares = softmax(at[0] * logits + at[1:])
-        error = weight * (shares - wanted)
+        error, mixed = weight * (shares - wanted), weight * shares
         slope = np.concatenate([[(error * logits).sum()], error.sum(axis=0)]) + RIDGE * (at - rest)
-        mixed = weight * shares
-        mean = (shares * logits).sum(axis=1, keepdims=True)
-        curve = np.zeros((classes + 1, classes + 1))
-        curve[0, 0] = (mixed * (logits - mean) ** 2).sum()
-        curve[0, 1:] = curve[1:, 0] = (mixed * (logits - mean)).sum(axis=0)
-        curve[1:, 1:] = np.diag(mixed.sum(axis=0)) - shares.T @ mixed
-        curve += RIDGE * np.eye(classes + 1)
-        step = np.zeros(classes + 1)
-        step[free] = np.linalg.solve(curve[np.ix_(free, free)], slope[free])
+        away = logits - (shares * logits).sum(axis=1, keepdims=True)
+        curve = RIDGE * np.eye(classes + 1)
+        curve[0, 0] += (mixed * away**2).sum()
+        curve[0, 1:] += (mixed * away).sum(axis=0)
+        curve[1:, 0] = curve[0, 1:]
+        curve[1:, 1:] += np.diag(mixed.sum(axis=0)) - shares.T @ mixed
+        step = np.linalg.solve(curve, slope)
         length, before = 1.0, loss(at)
-        while length > 1e-6 and (at[0] - length * step[0] <= 1e-3 or loss(at - length * step) > before):
+        while length > 1e-6 and (at[0] - length * step[0] <= COLDEST or loss(at - length * step) > before):
             length /= 2
         at = at - length * step
         if np.abs(length * step).max() < 1e-9:
             break
-    return Fit(float(at[0]), at[1:])
+    bias[labelled] = at[1:] - at[1:].mean()
+    return Fit(float(at[0]), bias)
 
 
 def _held_out(evidence: Evidence, scale: float) -> Rows:

@@ -42,6 +42,27 @@ def add_prompts_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_distill_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--teacher", required=True, help="medsiglip, a repository on the hub, or a folder")
+    parser.add_argument("--revision", help="the teacher's commit")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="photographs; labels are not needed")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the pack's folder, replaced whole")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="the student's ImageNet weights, to start from")
+    parser.add_argument("--variant", default="lite0", choices=("lite0", "lite1", "lite2"), help="(%(default)s)")
+    parser.add_argument("--size", type=int, default=224, help="of the student's crop (%(default)s)")
+    parser.add_argument("--epochs", type=int, default=40, help="(%(default)s)")
+    parser.add_argument("--detector", metavar="P", help="a pack, or a YOLOv8n .pt trained on lesions (the embedded pack's)")
+    parser.add_argument("--samples", type=Path, default=SAMPLES, help="golden photographs (artifacts/samples)")
+
+
+def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rounds", type=int, default=3, help="every contestant runs once in each (%(default)s)")
+    parser.add_argument("--threads", type=int, default=None, help="(one a physical core)")
+    parser.add_argument("--openvino", type=Path, metavar="PYTHON", help="an interpreter that has openvino and nncf")
+    parser.add_argument("--room", type=Path, default=Path("bench"), help="for 6 GB of graphs, and the table (%(default)s)")
+    parser.add_argument("--small", action="store_true", help="a small tower, only to see that the bench runs")
+
+
 def _add_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", default=MODEL, help="a repository on the hub, or a folder in its format (%(default)s)"
@@ -52,6 +73,14 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     return in_one_line("medsiglip", lambda: _export(options))
+
+
+def run_distill(options: argparse.Namespace) -> int:
+    return in_one_line("distill", lambda: _distill(options))
+
+
+def run_bench(options: argparse.Namespace) -> int:
+    return in_one_line("medsiglip-bench", lambda: _bench(options))
 
 
 def run_prompts(options: argparse.Namespace) -> int:
@@ -96,6 +125,25 @@ def _export(options: argparse.Namespace) -> int:
     shipped = report.climbed.shipped
     print(f"{out}: {manifest.id} {manifest.version}, tower {shipped.rung.name}, {shipped.measured.megabytes:.1f} MB")
     print(f"report: {out}-report.md")
+    return 0
+
+
+def _distill(options: argparse.Namespace) -> int:
+    from .distill import Lessons, distill
+    from .export import Order
+
+    teacher = load(MODEL if options.teacher == "medsiglip" else options.teacher, options.revision)
+    order = Order(options.out.resolve(), options.out.name, detector=options.detector, samples=options.samples)
+    lessons = Lessons(variant=options.variant, size=options.size, epochs=options.epochs)
+    manifest, figures = distill(teacher, options.data, order, lessons, options.weights)
+    print(f"{options.out}: {manifest.id} {manifest.version}; against the teacher {figures['against_the_teacher']}")
+    return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from .bench import bench
+
+    print(bench(options.room, options.rounds, options.threads, options.openvino, small=options.small))
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from importlib.metadata import version
@@ -22,7 +22,7 @@ from .. import card
 from ..packer import GoldenSource, PackParts, Tolerances, write_pack
 from . import about, calibrate, labelled, lesion_parts, worth
 from .crops import SAMPLES, pictures, unlabelled
-from .ladder import Climbed, climb
+from .ladder import Tried, climb
 from .load import Checkpoint
 from .measure import files, measure, peak_mb
 from .parity import Gates, Judge
@@ -84,10 +84,10 @@ def plan(checkpoint: Checkpoint, order: Order, prompts: Prompts) -> str:
     texts = sum(len(texts) for _, texts in prompts.lists())
     return "\n".join((
         f"model      {checkpoint.name} at {checkpoint.revision}",
-        f"tower      {vision.hidden_size} wide, {vision.num_hidden_layers} layers, {checkpoint.preprocessing.size} pixels",
+        f"tower      {vision.hidden_size} wide, {vision.num_hidden_layers} layers, {checkpoint.preprocessing.size} px",
         f"conditions {', '.join(c.id for c in prompts.conditions)}",
-        f"would      embed {texts} texts and {order.crops} crops in float32, export the tower, quantize it until a form",
-        f"           keeps the gates, {calibration}, write {order.out} and read it back",
+        f"would      embed {texts} texts and {order.crops} crops in float32, export the tower, quantize it until",
+        f"           a form keeps the gates, {calibration}, write {order.out} and read it back",
         f"needs      about {needed.memory_mb} MB of memory, {needed.disk_mb} MB of disk beside {order.out.parent}",
     ))  # fmt: skip
 
@@ -98,7 +98,7 @@ def export(checkpoint: Checkpoint, order: Order) -> tuple[Manifest, Report]:
     ids = tuple(c.id for c in prompts.conditions)
     photos = labelled.read(order.calibrate, ids) if order.calibrate else ()
     samples = pictures(order.samples)
-    parts = _lesion_parts(order, samples)
+    parts = lesion_parts_of(order, samples)
     order.out.parent.mkdir(parents=True, exist_ok=True)
     _require_room(checkpoint, order)
     steps = Steps()
@@ -118,10 +118,13 @@ def export(checkpoint: Checkpoint, order: Order) -> tuple[Manifest, Report]:
                 checkpoint, reference, judge, order.gates, Path(folder), every=order.every, told=tick.say
             )  # fmt: skip
         with steps.step("calibration", len(photos)) as tick:
-            scored = _scored(checkpoint, prompts, vectors, photos, spec, climbed, tick.advance)
+            scored = score(checkpoint, prompts, vectors, photos, spec, climbed.graph, tick.advance)
         with steps.step("pack"):
             graphs = {file.name: file.read_bytes() for file in files(climbed.graph)}
-            pack = _parts(checkpoint, order, prompts, vectors, spec, graphs, climbed, scored, parts, samples)
+            pack = parts_of(
+                order, checkpoint, prompts, vectors, spec, graphs, Source(checkpoint.name, checkpoint.revision),
+                _figures(climbed.shipped), scored, parts, samples,
+            )  # fmt: skip
             manifest = write_pack(pack, order.out)
     report = Report(manifest, climbed, order.gates, steps.seconds, peak_mb(), scored.told, scored.zero_shot)
     report.write(order.out)
@@ -138,7 +141,7 @@ class Scored:
     zero_shot: Mapping[str, Any] | None
 
 
-def _lesion_parts(order: Order, samples: list[Path]) -> lesion_parts.LesionParts:
+def lesion_parts_of(order: Order, samples: list[Path]) -> lesion_parts.LesionParts:
     if order.detector is None or not order.detector.endswith(".pt"):
         return lesion_parts.from_pack(order.detector)
     return lesion_parts.from_checkpoint(Path(order.detector), [read_photo(path).pixels for path in samples])
@@ -167,10 +170,11 @@ def _crops(
     return crops, np.array([ids.index(p.label) if p.label in ids else -1 for p in chosen])
 
 
-def _scored(
+def score(
     checkpoint: Checkpoint, prompts: Prompts, vectors: PromptVectors, photos: tuple[labelled.Labelled, ...],
-    spec: TowerSpec, climbed: Climbed, tick: Any,
+    spec: TowerSpec, graph: Path, tick: Callable[[], object],
 ) -> Scored:  # fmt: skip
+    """Calibrated where there are photographs enough; else as the checkpoint says, and cautious."""
     conditions = tuple(c.condition() for c in prompts.conditions)
     start = calibrate.uncalibrated(len(conditions), len(vectors.rejects), checkpoint.scale, checkpoint.bias)
     scoring: dict[str, Scoring] = dict.fromkeys(MODALITIES, start)
@@ -180,7 +184,7 @@ def _scored(
         return Scored(scoring, triage, told, None)
     # The graph that is shipped, not the float32 model: its errors are a part of what is calibrated.
     crops = np.stack([labelled.crop_of(photo, spec) for photo in photos])
-    seen = measure(climbed.graph, crops, ticked=tick).embeddings
+    seen = measure(graph, crops, ticked=tick).embeddings
     ids = [c.id for c in conditions]
     for row, modality in enumerate(MODALITIES):
         here = [i for i, p in enumerate(photos) if p.modality == modality and p.label in ids]
@@ -201,12 +205,13 @@ def _scored(
     return Scored(scoring, triage, told, worth.worth(photos, seen, prompts, vectors))
 
 
-def _parts(
-    checkpoint: Checkpoint, order: Order, prompts: Prompts, vectors: PromptVectors, spec: TowerSpec,
-    graphs: Mapping[str, bytes], climbed: Climbed, scored: Scored, parts: lesion_parts.LesionParts, samples: list[Path],
+def parts_of(
+    order: Order, checkpoint: Checkpoint, prompts: Prompts, vectors: PromptVectors, spec: TowerSpec,
+    graphs: Mapping[str, bytes], source: Source, figures: Mapping[str, Any], scored: Scored,
+    parts: lesion_parts.LesionParts, samples: list[Path],
 ) -> PackParts:  # fmt: skip
+    """Everything of a pack whose conditions are the checkpoint's words, whatever tower it has."""
     licence, notices = about.terms(checkpoint.name, checkpoint.revision.startswith("sha256:"))
-    shipped = climbed.shipped
     attribution = order.samples / ATTRIBUTION
     if attribution.is_file():
         notices[f"golden/{ATTRIBUTION}"] = attribution.read_bytes()
@@ -217,7 +222,7 @@ def _parts(
         id=order.id or checkpoint.name.rpartition("/")[2],
         version=order.release,
         created_with={name: version(name) for name in TOOLS} | {"dermedge": __version__},
-        source=Source(checkpoint.name, checkpoint.revision),
+        source=source,
         intended_use=about.INTENDED_USE,
         licences=licences,
         tower=spec,
@@ -234,19 +239,12 @@ def _parts(
         priors=(),
         golden=tuple(GoldenSource(path.name, path.read_bytes(), "phone") for path in samples),
         tolerances=Tolerances(),
-        metrics={
-            "tower": {
-                "weights": shipped.rung.name,
-                "in_float": list(shipped.in_float),
-                "parity": _known(asdict(shipped.parity)),
-            },
-            "detector": dict(parts.figures),
-            "calibration": dict(scored.told),
-        },
+        metrics={"tower": dict(figures), "detector": dict(parts.figures), "calibration": dict(scored.told)},
         card=partial(card.render, prose=about.PROSE),
         notices=notices,
     )
 
 
-def _known(figures: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in figures.items() if value is not None}
+def _figures(shipped: Tried) -> dict[str, Any]:
+    parity = {name: value for name, value in asdict(shipped.parity).items() if value is not None}
+    return {"weights": shipped.rung.name, "in_float": list(shipped.in_float), "parity": parity}

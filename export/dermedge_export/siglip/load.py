@@ -147,8 +147,8 @@ def _fetch(model: str, commit: str) -> Path:
     except GatedRepoError:
         raise CheckpointError(
             f"{model} is gated: read and accept its terms yourself at https://huggingface.co/{model} (for MedSigLIP "
-            "the Health AI Developer Foundations terms), make a read token at https://huggingface.co/settings/tokens, then "
-            "run `hf auth login` or set HF_TOKEN, and try again"
+            "the terms of Health AI Developer Foundations), make a read token at "
+            "https://huggingface.co/settings/tokens, then run `hf auth login` or set HF_TOKEN, and try again"
         ) from None
     except RevisionNotFoundError:
         raise CheckpointError(f"{model} has no commit {commit}; name one with --revision") from None

@@ -14,6 +14,11 @@ from ..results import rows
 from .ladder import RUNGS, Climbed, Tried
 from .parity import Gates
 
+COLUMNS = (
+    "rung", "MB", "s a crop", "peak MB", "cosine", "centred (worst)", "top-1", "mass moved (worst)", "heat map",
+    "outcome",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Report:
@@ -84,8 +89,7 @@ def in_words(document: Mapping[str, Any]) -> str:
         f"{gates['malignant_shift']} on average, balanced accuracy (with labels) lower by at most "
         f"{gates['balanced_accuracy_loss']}. Time and memory are this machine's, on one crop, and decide nothing.",
         rows(
-            ("rung", "MB", "s a crop", "peak MB", "cosine", "centred (worst)", "top-1", "mass moved (worst)", "heat map",
-             "outcome"),
+            COLUMNS,
             [_line(rung) for rung in document["rungs"]],
         ),
     ]  # fmt: skip

@@ -25,7 +25,7 @@ CELL = (10, 20)
 """Pixels of a cell to draw for where the terminal shows pixels; it scales to its real ones."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class View:
     """What is to be seen of a scan."""
 
@@ -36,6 +36,15 @@ class View:
     mask: bool = False
     current: int = 0
     """The lesion whose number stands out."""
+
+    def same(self, other: View | None) -> bool:
+        """Pixels cannot be compared by a plain ==."""
+        return (
+            other is not None
+            and self.scan is other.scan
+            and (self.part, self.boxes, self.heat, self.mask, self.current)
+            == (other.part, other.boxes, other.heat, other.mask, other.current)
+        )
 
 
 class Picture(Widget):
@@ -74,7 +83,7 @@ class Picture(Widget):
         return self._view
 
     def show(self, view: View | None) -> None:
-        if view != self._view or view is None:
+        if view is None or not view.same(self._view):
             self._view = view
             self._draw()
 

@@ -1,0 +1,245 @@
+"""`make export-bench`: the full-size tower with random weights, every runtime side by side in one run.
+
+Each contestant is a process of its own, so that its memory is its own; in every round each runs once, so that
+a busy minute on the machine hits all of them. Random weights say nothing about accuracy on real ones.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dermedge.errors import UsageError
+from dermedge.graph import usable_cores
+
+from ..results import rows
+from .load import Checkpoint, Preprocessing
+from .measure import DATA, files, measure, peak_mb
+from .parity import Judge, compare
+
+if TYPE_CHECKING:
+    from transformers import SiglipVisionConfig
+
+CROPS = 4
+BASE = "torch fp32 eager"
+NORMALISED = Preprocessing(448, "bicubic", (2 / 255,) * 3, (-1.0,) * 3)
+FULL = {
+    "hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27, "num_attention_heads": 16,
+    "image_size": 448, "patch_size": 14,
+}  # fmt: skip
+SMALL = FULL | {"hidden_size": 96, "intermediate_size": 200, "num_hidden_layers": 2, "num_attention_heads": 4}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One contestant in one round."""
+
+    embeddings: NDArray[np.float32]
+    seconds: float
+    load_seconds: float
+    peak_mb: float
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    name: str
+    path: Path
+    kind: str
+    interpreter: str = sys.executable
+
+    def run(self, crops: NDArray[np.uint8], threads: int) -> Run:
+        if self.kind == "onnxruntime":
+            m = measure(self.path, crops, threads)
+            return Run(m.embeddings, m.seconds, m.load_seconds, m.peak_mb)
+        given, taken = self.path.parent / "crops.npy", self.path.parent / "answers.npy"
+        np.save(given, crops)
+        command = [self.interpreter, __file__, self.kind, str(self.path), str(given), str(taken), str(threads)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise UsageError(f"{self.name} does not run: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+        return Run(np.load(taken), **json.loads(done.stdout.splitlines()[-1]))
+
+    def megabytes(self) -> float:
+        if self.kind == "onnxruntime":
+            return sum(file.stat().st_size for file in files(self.path)) / 1e6
+        beside = self.path.with_suffix(".bin") if self.path.suffix == ".xml" else self.path / "model.safetensors"
+        return beside.stat().st_size / 1e6
+
+
+def bench(room: Path, rounds: int, threads: int | None, openvino: Path | None, *, small: bool = False) -> str:
+    room.mkdir(parents=True, exist_ok=True)
+    threads = threads or usable_cores()
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (CROPS, 9, 9, 3)).astype(np.uint8)
+    crops = np.stack([np.asarray(Image.fromarray(c).resize((448, 448), Image.Resampling.BICUBIC)) for c in coarse])
+    contestants = _contestants(room, SMALL if small else FULL, openvino)
+    runs: dict[str, list[Run]] = {c.name: [] for c in contestants}
+    for number in range(rounds):
+        for contestant in contestants:
+            print(f"round {number + 1} of {rounds}: {contestant.name}", file=sys.stderr)
+            runs[contestant.name].append(contestant.run(crops, threads))
+    table = _table(contestants, runs, threads)
+    (room / "medsiglip-table.md").write_text(table + "\n")
+    return table
+
+
+def _contestants(room: Path, shape: Mapping[str, int], openvino: Path | None) -> list[Contestant]:
+    """Every graph, made once and kept for the next run in the same room."""
+    kept = room / ("small" if shape is SMALL else "full")
+    names = {name: kept / name / "tower.onnx" for name in ("fp32", "standard", "int8", "int8-plain")}
+    if not (kept / "made").exists():
+        _make(kept, shape, names)
+        (kept / "made").touch()
+    found = [
+        Contestant(BASE, kept / "model", "torch-float32"),
+        Contestant("torch bf16", kept / "model", "torch-bfloat16"),
+        Contestant("ONNX Runtime fp32", names["standard"], "onnxruntime"),
+        Contestant("ONNX Runtime int8, no saliency", names["int8-plain"], "onnxruntime"),
+        Contestant("dermedge: int8 with saliency", names["int8"], "onnxruntime"),
+    ]
+    if openvino is None:
+        print("OpenVINO is left out: give --openvino PYTHON", file=sys.stderr)
+        return found
+    xml = kept / "openvino" / "tower.xml"
+    if not xml.exists():
+        xml.parent.mkdir(exist_ok=True)
+        subprocess.run([str(openvino), __file__, "openvino-make", str(names["standard"]), str(xml)], check=True)
+    return [*found, Contestant("OpenVINO int8 weights only", xml, "openvino", str(openvino))]
+
+
+def _make(kept: Path, shape: Mapping[str, int], names: Mapping[str, Path]) -> None:
+    import torch
+    from transformers import SiglipConfig, SiglipVisionConfig, SiglipVisionModel
+
+    from .graph import export
+    from .network import build
+    from .quantize import quantize
+
+    for path in names.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    config: SiglipVisionConfig = SiglipVisionConfig(**shape)
+    print("making the checkpoint and its graphs", file=sys.stderr)
+    torch.manual_seed(0)
+    model = SiglipVisionModel(config)
+    model.save_pretrained(kept / "model", safe_serialization=True)
+    del model
+    whole = SiglipConfig(vision_config=config.to_dict())
+    weights = kept / "model" / "model.safetensors"
+    checkpoint = Checkpoint("random weights", "0" * 40, kept / "model", whole, NORMALISED, (weights,))
+    tower = build(checkpoint)
+    export(tower, names["fp32"], 448)
+    export(tower, kept / "raw.onnx", 448, fused=False)
+    del tower
+    quantize(kept / "raw.onnx", names["standard"], "float32")
+    quantize(names["fp32"], names["int8"], "int8")
+    _without_saliency(names["int8"], names["int8-plain"])
+    for file in (*files(kept / "raw.onnx"), *files(names["fp32"])):
+        file.unlink()
+
+
+def _without_saliency(source: Path, target: Path) -> None:
+    """The runtime leaves out whatever only led to an output that is gone; an empty one takes its place."""
+    import onnx
+
+    graph = onnx.load(str(source), load_external_data=False)
+    kept = [node for node in graph.graph.node if "patches" not in node.output]
+    del graph.graph.node[:]
+    graph.graph.node.extend(kept)
+    # The contract asks for `patches`: one patch, the embedding itself, costs nothing.
+    graph.graph.initializer.append(onnx.numpy_helper.from_array(np.array([1], np.int64), "one"))
+    graph.graph.node.append(onnx.helper.make_node("Unsqueeze", ["embedding", "one"], ["patches"], name="as_patch"))
+    onnx.save(graph, str(target))
+    data = target.with_name(target.name + DATA)
+    data.unlink(missing_ok=True)
+    data.hardlink_to(source.with_name(source.name + DATA))
+
+
+def _table(contestants: list[Contestant], runs: Mapping[str, list[Run]], threads: int) -> str:
+    exact = runs[BASE][0].embeddings
+    base = statistics.median(run.seconds for run in runs[BASE])
+    judge = Judge(exact[:2] / np.linalg.norm(exact[:2], axis=1, keepdims=True), 1.0, np.array([True, False]))
+    lines = []
+    for contestant in contestants:
+        mine = runs[contestant.name]
+        seconds, parity = statistics.median(r.seconds for r in mine), compare(exact, mine[0].embeddings, judge)
+        lines.append((
+            contestant.name, f"{contestant.megabytes():.0f}", f"{statistics.median(r.load_seconds for r in mine):.2f}",
+            f"{max(r.peak_mb for r in mine):.0f}", f"{seconds:.3f}", f"{base / seconds:.2f}",
+            f"{parity.cosine:.5f} / {parity.centred_cosine:.4f}",
+        ))  # fmt: skip
+    head = ("variant", "MB", "load s", "peak MB", "s a crop", "times torch fp32", "cosine / centred")
+    note = f"Random weights, {threads} threads, medians of {len(runs[BASE])} rounds in one run, one crop at a time."
+    return f"{note}\n\n{rows(head, lines)}"
+
+
+def _torch(path: Path, crops: NDArray[np.uint8], threads: int, kind: str) -> tuple[list[Any], list[float], float]:
+    import torch
+    from transformers import SiglipVisionModel
+
+    torch.set_num_threads(threads)
+    dtype = getattr(torch, kind)
+    start = time.perf_counter()
+    model = SiglipVisionModel.from_pretrained(path, dtype=dtype).eval()
+    loaded, answers, times = time.perf_counter() - start, [], []
+    with torch.inference_mode():
+        for crop in crops:
+            start = time.perf_counter()
+            pixels = (torch.from_numpy(crop.copy()).permute(2, 0, 1)[None].float() * (2 / 255) - 1).to(dtype)
+            answers.append(torch.nn.functional.normalize(model(pixel_values=pixels).pooler_output[0].float(), dim=0).numpy())
+            times.append(time.perf_counter() - start)
+    return answers, times, loaded
+
+
+def _openvino(path: Path, crops: NDArray[np.uint8], threads: int) -> tuple[list[Any], list[float], float]:
+    import openvino  # type: ignore[import-not-found]
+
+    start = time.perf_counter()
+    settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    model = openvino.Core().compile_model(str(path), "CPU", settings)
+    loaded, answers, times = time.perf_counter() - start, [], []
+    for crop in crops:
+        start = time.perf_counter()
+        answers.append(np.array(model({"crop": crop[None]})["embedding"])[0])
+        times.append(time.perf_counter() - start)
+    return answers, times, loaded
+
+
+def _openvino_make(source: Path, target: Path) -> None:
+    import nncf  # type: ignore[import-not-found]
+    import openvino
+
+    model = nncf.compress_weights(openvino.convert_model(str(source)), mode=nncf.CompressWeightsMode.INT8_ASYM)
+    openvino.save_model(model, str(target), compress_to_fp16=False)
+
+
+def main() -> None:
+    kind, path, given, *rest = sys.argv[1:]
+    if kind == "openvino-make":
+        _openvino_make(Path(path), Path(given))
+        return
+    taken, threads = rest
+    crops = np.load(given)
+    # Once more at the front: the first pass pays for buffers and compilation.
+    crops = np.concatenate([crops[:1], crops])
+    if kind == "openvino":
+        answers, times, loaded = _openvino(Path(path), crops, int(threads))
+    else:
+        answers, times, loaded = _torch(Path(path), crops, int(threads), kind.removeprefix("torch-"))
+    np.save(taken, np.stack(answers[1:]))
+    told = {"seconds": statistics.median(times[1:]), "load_seconds": loaded, "peak_mb": peak_mb()}
+    print(json.dumps({name: round(value, 4) for name, value in told.items()}))
+
+
+if __name__ == "__main__":
+    main()

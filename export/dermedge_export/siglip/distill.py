@@ -1,0 +1,167 @@
+"""`dermedge-export distill`: a small tower learns to see what a SigLIP tower sees, and answers to the same
+words.
+
+Needs photographs without labels. The teacher embeds several crops of each once; the compact tower's network
+then learns to give the same vectors, with most weight on what the prompts can tell apart. Its pack holds the
+teacher's prompt vectors.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dermedge import UsageError
+from dermedge.pack.manifest import Manifest, Source, TowerSpec
+
+from ..compact.network import NetworkSettings, Tower, load_imagenet
+from ..compact.tower_graph import build as student_graph
+from ..packer import write_pack
+from .crops import pictures, unlabelled
+from .export import CONTEXT, GRAPH, Order, lesion_parts_of, parts_of, score, spec_of
+from .load import Checkpoint
+from .measure import measure
+from .parity import Judge, compare
+from .progress import Steps, Tick
+from .prompts import PromptVectors, embed, read
+from .reference import refer
+
+MIDDLE = 127
+"""What the compact network subtracts: the colour that padding should have."""
+HELD_OUT = 5
+"""Every so many photographs are kept from training, to measure on."""
+Crops = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """How long and how the student learns."""
+
+    variant: str = "lite0"
+    size: int = 224
+    crops: int = 8
+    """Of each photograph."""
+    epochs: int = 40
+    batch: int = 32
+    rate: float = 2e-3
+    decay: float = 1e-2
+    words: float = 1.0
+    """Weight of what the prompts can tell apart, beside the whole vector."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Crops and what the teacher says about them; the last ones come from photographs that are not trained on."""
+
+    crops: Crops
+    """At the student's size."""
+    vectors: NDArray[np.float32]
+    held_out: int
+
+
+def gather(teacher: Checkpoint, folder: Path, lessons: Lessons, tick: Tick) -> Material:
+    found = pictures(folder)
+    if len(found) < HELD_OUT:
+        raise UsageError(f"{folder}: {len(found)} photographs; distillation needs {HELD_OUT} at least, and wants thousands")
+    kept, rest = found[::HELD_OUT], [p for i, p in enumerate(found) if i % HELD_OUT]
+    spec = spec_of(teacher)
+    shown = np.concatenate([unlabelled(part, spec, lessons.crops * len(part)) for part in (rest, kept)])
+    vectors = refer(teacher, tick.over(shown)).embeddings
+    side = (lessons.size, lessons.size)
+    small = [np.asarray(Image.fromarray(crop).resize(side, Image.Resampling.BICUBIC)) for crop in shown]
+    return Material(np.stack(small), vectors, lessons.crops * len(kept))
+
+
+def teach(material: Material, words: PromptVectors, lessons: Lessons, weights: Path | None, tick: Tick) -> Tower:
+    torch.manual_seed(lessons.seed)
+    student = Tower(NetworkSettings(lessons.variant, material.vectors.shape[1], dropout=0.0, drop_path=0.0))
+    if weights is not None:
+        load_imagenet(student.backbone, weights)
+    known = len(material.crops) - material.held_out
+    crops, wanted = torch.from_numpy(material.crops[:known]), torch.from_numpy(material.vectors[:known])
+    told_apart = _directions(words)
+    rng = np.random.default_rng(lessons.seed)
+    steps = lessons.epochs * -(-known // lessons.batch)
+    optimizer = torch.optim.AdamW(student.parameters(), lr=lessons.rate, weight_decay=lessons.decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lessons.rate, total_steps=steps, pct_start=0.2)
+    spread = wanted.var(0).sum()
+    student.train()
+    for _ in range(lessons.epochs):
+        for batch in np.array_split(rng.permutation(known), -(-known // lessons.batch)):
+            seen = crops[batch].permute(0, 3, 1, 2).float()
+            if rng.random() < 0.5:
+                seen = seen + 8 * torch.randn(len(seen), 3, 1, 1)  # a camera's white balance is no sign
+            off = student.embed(seen) - wanted[batch]
+            loss = off.square().sum(1).mean() / spread + lessons.words * _apart(off, wanted, told_apart)
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(student.parameters(), 5.0)
+            optimizer.step()
+            schedule.step()
+            tick.advance()
+    return _settled(student, crops, lessons)
+
+
+def _directions(words: PromptVectors) -> Tensor:
+    """What distinguishes the conditions, of both modalities, and lesions from what is none."""
+    rows = [p - p.mean(0) for p in words.prompts] + [words.rejects - words.prompts.mean((0, 1))]
+    return F.normalize(torch.from_numpy(np.concatenate(rows)), dim=1)
+
+
+def _apart(off: Tensor, wanted: Tensor, directions: Tensor) -> Tensor:
+    return (off @ directions.T).square().mean() / (wanted @ directions.T).var(0).mean()
+
+
+@torch.no_grad()
+def _settled(student: Tower, crops: Tensor, lessons: Lessons) -> Tower:
+    """The statistics of the batch norms, measured once more with the final weights."""
+    norms = [m for m in student.modules() if isinstance(m, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    for start in range(0, len(crops) - len(crops) % lessons.batch or len(crops), lessons.batch):
+        student.embed(crops[start : start + lessons.batch].permute(0, 3, 1, 2).float())
+    student.eval()
+    return student
+
+
+def distill(
+    teacher: Checkpoint, folder: Path, order: Order, lessons: Lessons, weights: Path | None
+) -> tuple[Manifest, dict[str, Any]]:
+    """Teach, measure on photographs that were not trained on, write the pack."""
+    if lessons.size % 32:
+        raise UsageError(f"--size {lessons.size} is no multiple of 32")
+    wording, samples = read(order.prompts).without(order.without), pictures(order.samples)
+    parts = lesion_parts_of(order, samples)
+    steps = Steps()
+    with steps.step("texts"):
+        words = embed(teacher, wording)
+    with steps.step("teacher") as tick:
+        material = gather(teacher, folder, lessons, tick)
+    with steps.step("student") as tick:
+        student = teach(material, words, lessons, weights, tick)
+    order.out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{order.out.name}-", dir=order.out.parent) as room, steps.step("pack"):
+        path = Path(room) / GRAPH
+        path.write_bytes(student_graph(student, lessons.size).SerializeToString(deterministic=True))
+        crops, exact = material.crops[-material.held_out :], material.vectors[-material.held_out :]
+        malignant = np.array([c.group == "malignant" for c in wording.conditions])
+        parity = compare(exact, measure(path, crops).embeddings, Judge(words.prompts[1], teacher.scale, malignant))
+        figures = {"weights": "float32", "against_the_teacher": {k: v for k, v in asdict(parity).items() if v is not None}}
+        spec = TowerSpec(GRAPH, lessons.size, "bicubic", CONTEXT, (MIDDLE, MIDDLE, MIDDLE), 1)
+        scored = score(teacher, wording, words, (), spec, path, lambda: None)
+        source = Source(f"EfficientNet-{lessons.variant}, distilled from {teacher.name}", teacher.revision)
+        graphs = {GRAPH: path.read_bytes()}
+        pack = parts_of(order, teacher, wording, words, spec, graphs, source, figures, scored, parts, samples)
+        manifest = write_pack(pack, order.out)
+    return manifest, figures

@@ -1,0 +1,84 @@
+"""Plays the application as a person does: keys in, text on the screen out."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+
+from dermedge import Scanner
+from dermedge_tui import preferences
+from dermedge_tui.app import DermedgeApp
+from dermedge_tui.preferences import NOTICE, Preferences
+
+Play = Callable[["Stage"], Awaitable[None]]
+
+
+class Stage:
+    """A running application."""
+
+    def __init__(self, app: DermedgeApp, pilot: Pilot[int]) -> None:
+        self.app = app
+        self.pilot = pilot
+
+    async def settle(self) -> None:
+        """Until no thread works and no message waits."""
+        for _ in range(200):
+            await self.pilot.pause()
+            working = [worker for worker in self.app.workers if not worker.is_finished]
+            if not working and not self.app.queue.busy:
+                break
+            await asyncio.sleep(0.02)
+        await self.pilot.pause()
+
+    async def press(self, *keys: str) -> None:
+        for key in keys:
+            await self.pilot.press(key)
+            await self.settle()
+
+    async def resize(self, width: int, height: int) -> None:
+        await self.pilot.resize_terminal(width, height)
+        await self.settle()
+
+    @property
+    def page(self) -> str:
+        return type(self.app.screen).__name__
+
+    def text(self) -> str:
+        """What stands on the screen, line by line."""
+        width, height = self.app.size
+        lines = self.app.screen._compositor.render_strips()
+        return "\n".join(line.text for line in lines[:height])
+
+    def words(self) -> str:
+        """The same without pictures, frames and line breaks, so that wrapping does not matter."""
+        return " ".join(re.sub(r"▸?[ ]\d (?=▀)|▀▸?\d |[▀▄▁▔▊▎│─╭╮╰╯┃━]", " ", self.text()).split())
+
+
+def play(
+    script: Play,
+    pack: Path,
+    *,
+    folder: Path,
+    given: Iterable[Path | str] = (),
+    size: tuple[int, int] = (80, 24),
+    agreed: bool = True,
+    **options: Any,
+) -> DermedgeApp:
+    """Run the application on a tiny pack until the script has ended."""
+    if agreed:
+        preferences.save(Preferences(agreed=NOTICE), preferences.location())
+    app = DermedgeApp(lambda: Scanner.open(pack), given=[str(path) for path in given], folder=str(folder), **options)
+
+    async def run() -> None:
+        async with app.run_test(size=size) as pilot:
+            stage = Stage(app, pilot)
+            await stage.settle()
+            await script(stage)
+
+    asyncio.run(run())
+    return app
