@@ -8,13 +8,13 @@ MAKEFLAGS += --no-builtin-rules
 PYTHON ?= python3
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 # Recipes read these from the environment: a photograph's name may hold spaces and quotes.
-export PHOTO DATA PACK
+export PHOTO DATA PACK MODEL CALIBRATE DETECTOR SIGN DRY_RUN
 
 # Folders too: they tell when a file was taken away.
 RUNTIME_SOURCES := pyproject.toml hatch_build.py $(shell find runtime tui export artifacts/compact -mindepth 1 \
 	! -path '*/__pycache__*' ! -path '*/.*' 2>/dev/null)
 
-.PHONY: help scan tui doctor bench test test-export check compact evaluate export wheel clean
+.PHONY: help scan tui doctor bench test test-export arm-test oldest-test check compact evaluate export wheel bundle clean
 
 help:  ## Print this list
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/  make \1\t\2/p' Makefile | expand -t 21
@@ -51,18 +51,22 @@ evaluate: .venv-export/installed  ## Measure the embedded pack, or PACK=folder, 
 	@: "$${DATA:?say where the photographs lie: make evaluate DATA=folder}"
 	.venv-export/bin/dermedge-export evaluate "$$DATA" $${PACK:+--pack "$$PACK"}
 
-export: .venv-export/installed  ## Build the MedSigLIP pack
-	.venv-export/bin/dermedge-export medsiglip
+export: .venv-export/installed  ## Build the MedSigLIP pack; MODEL=folder, CALIBRATE=labelled photographs, DRY_RUN=1
+	.venv-export/bin/dermedge-export medsiglip $${MODEL:+--model "$$MODEL"} $${CALIBRATE:+--calibrate "$$CALIBRATE"} \
+		$${DETECTOR:+--detector "$$DETECTOR"} $${SIGN:+--sign "$$SIGN"} $${DRY_RUN:+--dry-run}
+
+export-bench: .venv-export/installed .venv-bench/installed  ## Measure the full-size tower with random weights, beside its peers
+	.venv-export/bin/dermedge-export medsiglip-bench --openvino .venv-bench/bin/python
 
 wheel: .venv-test/installed  ## Build the wheel, with the embedded pack in it, into ./dist
 	DERMEDGE_RELEASE=1 .venv-test/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 clean:  ## Remove environments, builds and caches; packs stay
-	rm -rf .venv .venv-test .venv-export dist overlays bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-test .venv-export .venv-bench dist overlays bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find export runtime tui tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each environment is followed by a stamp: it is brought up to date only when what it was made from has changed.
-.venv/bin/python .venv-test/bin/python .venv-export/bin/python:
+.venv/bin/python .venv-test/bin/python .venv-export/bin/python .venv-bench/bin/python:
 	$(PYTHON) -m venv $(@:/bin/python=)
 
 .venv/runtime: $(RUNTIME_SOURCES) | .venv/bin/python
@@ -86,4 +90,9 @@ clean:  ## Remove environments, builds and caches; packs stay
 	if .venv-export/bin/python -c 'import sys, torch; sys.exit(torch.version.cuda is not None)'; then \
 		.venv-export/bin/python -m pip uninstall --quiet --yes timm torchvision; \
 	fi
+	@touch $@
+
+# What the bench compares with; nothing else uses it.
+.venv-bench/installed: | .venv-bench/bin/python
+	.venv-bench/bin/python $(PIP_INSTALL) openvino==2026.4.1 nncf==3.4.0
 	@touch $@

@@ -30,12 +30,22 @@ PAD = {
     "NEV": "melanocytic-nevus",
     "SEK": "seborrheic-keratosis",
 }
+ISIC = {
+    "melanoma": "melanoma",
+    "nevus": "melanocytic-nevus",
+    "seborrheic_keratosis": "seborrheic-keratosis",
+}
 SIDE = 192
+FRAME = (200, 150)
+"""Of the real HAM10000 frames, whose centre square is there at 224 pixels too."""
 Row = dict[str, Any]
 
 
-def build(folder: Path, a_class: int = 2) -> Path:
-    """All four collections as zips: `a_class` lesions of each class, the first of them photographed twice."""
+def build(folder: Path, a_class: int = 2, *, train: int = 0) -> Path:
+    """All four collections as zips: `a_class` lesions of each class, the first of them photographed twice.
+
+    With `train`, as many lesions of each class again to train on, the dermatoscope's in the size of the real frames.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     ham = [
         lesion("HAM", label, i, "dermoscopy", HAM[label], split="test" if i < a_class else "val", view=view)
@@ -62,19 +72,60 @@ def build(folder: Path, a_class: int = 2) -> Path:
         )
         for i in range(a_class)
     ]
+    ham += [
+        lesion("HAM", label, 100 + i, "dermoscopy", HAM[label], split="train", view=view, frame=FRAME)
+        for label in HAM
+        for i in range(train)
+        for view in range(1 + (i == 0))
+    ]
+    pad += [
+        lesion("PAT", label, 100 + i, "phone", PAD[label], split="train")
+        | {"patient_id": f"PAT_{label}_{100 + i // 2}", "fitzpatrick": "", "site": "FACE"}
+        for label in PAD
+        for i in range(train)
+    ]
+    isic += [
+        lesion("ISIC", label, 100 + i, "dermoscopy", spot, split="train")
+        for label, spot in ISIC.items()
+        for i in range(train)
+    ]
+    negatives += [
+        {"image_id": f"{label}_{100 + i}", "label": label, "split": "train", "picture": picture}
+        for label, picture in (
+            ("hand", tiny_pack.skin_with_spots(size=(SIDE, SIDE))),
+            ("object", tiny_pack.plain((60, 120, 200), (SIDE, SIDE))),
+            ("scene", tiny_pack.plain((80, 170, 80), (SIDE, 144))),
+        )
+        for i in range(train)
+    ]
     for name, rows in (("ham10000", ham), ("pad_ufes", pad), ("isic2017", isic), ("negatives", negatives)):
         _write(folder / f"{name}.zip", rows, masks=name in ("ham10000", "pad_ufes"))
     return folder
 
 
-def lesion(prefix: str, label: str, i: int, modality: str, spot: str, *, split: str, view: int = 0) -> Row:
-    """A row of labels.csv with its picture and its mask."""
-    centre, radius = 90 + 8 * (i % 2) + 4 * view, 34 + 3 * (i % 3)
-    picture = tiny_pack.skin_with_spots(
-        (spot, centre, centre, radius), size=(SIDE, SIDE), modality=modality, seed=10 * i + view
-    )
-    y, x = np.mgrid[0:SIDE, 0:SIDE] + 0.5
-    mask = np.hypot(x - centre, y - centre) <= radius
+def lesion(
+    prefix: str,
+    label: str,
+    i: int,
+    modality: str,
+    spot: str,
+    *,
+    split: str,
+    view: int = 0,
+    frame: tuple[int, int] = (SIDE, SIDE),
+) -> Row:
+    """A row of labels.csv with its picture and its mask; whole frames of a dermatoscope have their centre square."""
+    down, radius = 90 + 8 * (i % 2) + 4 * view, 34 + 3 * (i % 3)
+    if frame != (SIDE, SIDE):
+        down, radius = frame[1] // 2 + 4 * (i % 2) + 2 * view, 24 + 2 * (i % 3)
+    across = down + (frame[0] - frame[1]) // 2
+    picture = tiny_pack.skin_with_spots((spot, across, down, radius), size=frame, modality=modality, seed=10 * i + view)
+    y, x = np.mgrid[0 : frame[1], 0 : frame[0]] + 0.5
+    mask = np.hypot(x - across, y - down) <= radius
+    crop = None
+    if frame == FRAME and view == 0:
+        edge = (FRAME[0] - FRAME[1]) // 2
+        crop = picture.resize((224, 224), Image.Resampling.BICUBIC, box=(edge, 0, edge + FRAME[1], FRAME[1]))
     key = label.replace("(", "_").replace(")", "_")
     return {
         "image_id": f"{prefix}_{key}_{i}_{view}",
@@ -84,10 +135,12 @@ def lesion(prefix: str, label: str, i: int, modality: str, spot: str, *, split: 
         "age": str(30 + 20 * (i % 3)),
         "sex": ("male", "female")[i % 2],
         "site": "back",
-        "x0": centre - radius,
-        "y0": centre - radius,
-        "x1": centre + radius,
-        "y1": centre + radius,
+        "x0": across - radius,
+        "y0": down - radius,
+        "x1": across + radius,
+        "y1": down + radius,
+        "has_crop224": str(int(crop is not None)),
+        "crop": crop,
         "picture": picture,
         "mask": Image.fromarray(mask),
     }
@@ -100,7 +153,7 @@ def encoded(picture: Image.Image, format: str) -> bytes:
 
 
 def table(rows: list[Row]) -> str:
-    columns = [name for name in rows[0] if name not in ("picture", "mask")]
+    columns = [name for name in rows[0] if name not in ("picture", "mask", "crop")]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, extrasaction="ignore")
     writer.writeheader()
@@ -113,5 +166,7 @@ def _write(path: Path, rows: list[Row], *, masks: bool) -> None:
         archive.writestr("labels.csv", table(rows))
         for row in rows:
             archive.writestr(f"images/{row['image_id']}.jpg", encoded(row["picture"], "JPEG"))
+            if row.get("crop") is not None:
+                archive.writestr(f"crops224/{row['image_id']}.jpg", encoded(row["crop"], "JPEG"))
             if masks:
                 archive.writestr(f"masks/{row['image_id']}.png", encoded(row["mask"], "PNG"))

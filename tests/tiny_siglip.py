@@ -30,7 +30,7 @@ def checkpoint(
     folder: Path, *, size: int = 64, patch: int = 8, width: int = 48, layers: int = 3, heads: int = 4, tokens: int = 64,
     seed: int = 0, outliers: float = 0.0,
 ) -> Path:  # fmt: skip
-    """A complete checkpoint; `outliers` makes a few channels of every layer norm that much louder than the others."""
+    """A complete checkpoint; `outliers` makes a few channels that much louder, and what reads them that much deafer."""
     import torch
     from transformers import SiglipConfig, SiglipModel
 
@@ -51,10 +51,18 @@ def checkpoint(
                 value.normal_(0, 2.0 / value.shape[-1] ** 0.5 if "embedding" not in name else 1.0)
             elif "norm" in name and "weight" in name:
                 value.normal_(1, 0.2)
-                if outliers:
-                    value[:: width // 3] *= outliers
             elif "logit" not in name:
                 value.normal_(0, 0.1)
+        for layer in model.vision_model.encoder.layers if outliers else ():
+            attention, loud = layer.self_attn, slice(0, None, width // 3)
+            for norm, readers in (
+                (layer.layer_norm1, (attention.q_proj, attention.k_proj, attention.v_proj)),
+                (layer.layer_norm2, (layer.mlp.fc1,)),
+            ):
+                norm.weight[loud] *= outliers
+                norm.bias[loud] *= outliers
+                for reader in readers:
+                    reader.weight[:, loud] /= outliers
         model.logit_scale.fill_(3.0)
         model.logit_bias.fill_(-10.0)
     model.save_pretrained(folder, safe_serialization=True)
@@ -85,6 +93,8 @@ def tokenizer(folder: Path, tokens: int) -> int:
     )  # fmt: skip
     text.unlink()
     (folder / "spiece.vocab").unlink()
-    made = SiglipTokenizer(vocab_file=str(folder / "spiece.model"), model_max_length=tokens)
+    made = SiglipTokenizer(
+        vocab_file=str(folder / "spiece.model"), model_max_length=tokens, model_input_names=["input_ids"]
+    )
     made.save_pretrained(folder)
     return len(made)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from dermedge import Scanner
 from dermedge_tui import preferences
@@ -50,9 +51,13 @@ class Stage:
 
     def text(self) -> str:
         """What stands on the screen, line by line."""
-        width, height = self.app.size
+        height = self.app.size.height
         lines = self.app.screen._compositor.render_strips()
         return "\n".join(line.text for line in lines[:height])
+
+    def said(self, selector: str) -> str:
+        """What a part of the page says, whether it is scrolled into sight or not."""
+        return " ".join(str(part.content) for part in self.app.screen.query(selector).results(Static))
 
     def words(self) -> str:
         """The same without pictures, frames and line breaks, so that wrapping does not matter."""

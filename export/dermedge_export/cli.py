@@ -3,38 +3,44 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from dermedge import DermedgeError
 
 from . import card, evaluate
-from .compact import about, assemble
+from .compact import about, assemble, build
 from .siglip import about as zero_shot
 from .siglip import command as siglip
+
+Run = Callable[[argparse.Namespace], int]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="dermedge-export", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    evaluate.add_arguments(commands.add_parser("evaluate", help="measure a pack on labelled photographs"))
-    card.add_arguments(commands.add_parser("card", help="print a pack's model card, or check it"))
-    assemble.add_arguments(commands.add_parser("compact-assemble", help="put the compact pack together"))
-    siglip.add_arguments(commands.add_parser("medsiglip", help="turn a SigLIP checkpoint into a pack"))
-    siglip.add_prompts_arguments(commands.add_parser("prompts", help="lint the prompts, and say what each is worth"))
-    siglip.add_distill_arguments(commands.add_parser("distill", help="teach a small tower what a SigLIP tower sees"))
-    siglip.add_bench_arguments(commands.add_parser("medsiglip-bench", help="measure the full-size tower's graphs"))
+    prose = {about.PACK_ID: about.PROSE, **zero_shot.PROSE_BY_PACK}
+    table: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None], Run], ...] = (
+        ("compact", "train, measure and write the compact pack", build.add_arguments, build.run),
+        ("compact-assemble", "put the compact pack together", assemble.add_arguments, assemble.run),
+        ("evaluate", "measure a pack on labelled photographs", evaluate.add_arguments, evaluate.run),
+        ("card", "print a pack's model card, or check it", card.add_arguments, partial(card.run, prose_by_pack=prose)),
+        ("medsiglip", "turn a SigLIP checkpoint into a pack", siglip.add_arguments, siglip.run),
+        ("medsiglip-bench", "measure the full-size tower's graphs", siglip.add_bench_arguments, siglip.run_bench),
+        ("prompts", "lint the prompts, and say what each is worth", siglip.add_prompts_arguments, siglip.run_prompts),
+        ("distill", "teach a small tower what a SigLIP tower sees", siglip.add_distill_arguments, siglip.run_distill),
+    )
+    runs: dict[str, Run] = {}
+    for name, about_it, add_arguments, run in table:
+        add_arguments(commands.add_parser(name, help=about_it))
+        runs[name] = run
     options = parser.parse_args(arguments)
-    if options.command == "distill":
-        return siglip.run_distill(options)
-    if options.command == "medsiglip-bench":
-        return siglip.run_bench(options)
-    if options.command == "medsiglip":
-        return siglip.run(options)
-    if options.command == "prompts":
-        return siglip.run_prompts(options)
-    if options.command == "evaluate":
-        return evaluate.run(options)
-    if options.command == "card":
-        return card.run(options, {about.PACK_ID: about.PROSE, **zero_shot.PROSE_BY_PACK})
-    return assemble.run(options)
+    try:
+        return runs[options.command](options)
+    except DermedgeError as error:
+        print(f"{options.command}: {error}", file=sys.stderr)
+        return error.exit_status
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""LiteMedSAM as two ONNX graphs: an image encoder that runs once per crop and a decoder that turns a box into a mask."""
+"""LiteMedSAM as two ONNX graphs: an encoder that runs once per crop, and a decoder that turns a box into a mask."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def _prepare_timm() -> None:
         return
     layers, registry = types.ModuleType("timm.models.layers"), types.ModuleType("timm.models.registry")
     layers.__dict__.update(
-        DropPath=type("DropPath", (nn.Identity,), {"__init__": lambda self, drop_prob=None: nn.Identity.__init__(self)}),
+        DropPath=type(
+            "DropPath", (nn.Identity,), {"__init__": lambda self, drop_prob=None: nn.Identity.__init__(self)}
+        ),
         to_2tuple=lambda x: x if isinstance(x, tuple) else (x, x),
         trunc_normal_=nn.init.trunc_normal_,
     )
@@ -133,7 +135,7 @@ class Decoder(nn.Module):
 
 
 def _tabled(graph: onnx.ModelProto, encoder: Encoder) -> onnx.ModelProto:
-    """Store each attention bias as its table and one index of bytes instead of spelled out: a fifth of the file, exactly.
+    """Store each attention bias as its table and one index of bytes, not spelled out: a fifth of the file, and exact.
 
     All operands are constant, so the runtime spells them out again when it loads the graph.
     """
@@ -176,7 +178,7 @@ def segmenter_graphs(side: int) -> tuple[onnx.ModelProto, onnx.ModelProto]:
 def quantized(graph: onnx.ModelProto) -> onnx.ModelProto:
     """int8 weights in the linear layers, activations quantized as they come; convolutions stored as float16.
 
-    Weights use seven bits: eight saturate silently on x86 without VNNI. Convolutions hold a tenth of the weights, and their
+    Weights use seven bits: eight saturate silently on x86 without VNNI. Convolutions hold few of the weights, and their
     int8 form with ranges found at run time is slower than float.
     """
     from onnxruntime.quantization import QuantType, quantize_dynamic

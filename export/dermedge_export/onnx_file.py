@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -71,4 +70,4 @@ def save(graph: onnx.ModelProto, path: Path) -> None:
     onnx.checker.check_model(graph)
     temporary = path.with_name(f".{path.name}.part")
     temporary.write_bytes(graph.SerializeToString(deterministic=True))
-    os.replace(temporary, path)
+    temporary.replace(path)

@@ -1,7 +1,7 @@
 """Stands in for torchvision where it is not installed, as far as Ultralytics asks for it.
 
-PyPI's torchvision does not load on a CPU build of torch, and Ultralytics needs only two things of it: a version number at
-import, and `ops.nms` in its validator, for which it carries an implementation of its own.
+PyPI's torchvision does not load on a CPU build of torch, and Ultralytics needs only two things of it: a version number
+at import, and `ops.nms` in its validator, for which it carries an implementation of its own.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def prepare_ultralytics() -> None:
         return
     look_up = importlib.metadata.version
 
-    def version(name: str) -> str:
-        return _VERSION if name == "torchvision" else look_up(name)
+    def version(distribution_name: str) -> str:
+        return _VERSION if distribution_name == "torchvision" else look_up(distribution_name)
 
     importlib.metadata.version = version
     try:

@@ -40,8 +40,9 @@ def new_model() -> DetectionModel:
 def load_folded(path: Path, images: Iterable[torch.Tensor]) -> DetectionModel:
     """A one-class model started from safetensors whose batch norms were folded into the convolutions.
 
-    A network without batch norms barely trains. They are put back so that each does nothing at first, and are then given the
-    statistics of `images` (float batches, 0..1) together with the scale and shift that undo them: the function stays the same.
+    A network without batch norms barely trains. They are put back so that each does nothing at first, and are then
+    given the statistics of `images` (float batches, 0..1) with the scale and shift that undo them: the function stays
+    the same.
     The classification branch is cut to the width that one class has; its last layer starts anew.
     """
     from safetensors.torch import load_file

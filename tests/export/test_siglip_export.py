@@ -165,6 +165,12 @@ def test_faults_reach_the_person_as_one_line(tmp_path: Path, capsys: pytest.Capt
     assert said.startswith("medsiglip: ") and "config.json is missing" in said and said.count("\n") == 1
 
 
+def test_a_name_that_no_pack_can_have_is_said_before_anything_is_made(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be a pack's id"):
+        export.export(load(str(tiny_siglip.shared())), replace(order(tmp_path / "pack", tiny), id="my model"))
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_too_little_disk_is_noticed_before_anything_is_made(
     tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

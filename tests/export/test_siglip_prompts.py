@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import tiny_siglip
 from dermedge import MODALITIES
+from dermedge_export.cli import main
 from dermedge_export.siglip import prompts
 from dermedge_export.siglip.load import load
 from dermedge_export.siglip.prompts import PROMPTS, PromptsInvalid
@@ -112,3 +114,26 @@ def test_vectors_are_unit_means_of_what_the_whole_model_says() -> None:
         rows = SiglipModel.from_pretrained(checkpoint.folder).get_text_features(**batch).numpy()
     mean = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).mean(axis=0)
     assert vectors.prompts[1, 0] @ mean / np.linalg.norm(mean) == pytest.approx(1, abs=1e-5)
+
+
+def test_labelled_photographs_tell_what_each_description_is_worth(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = ["file,label,modality"]
+    for i, picture in enumerate(tiny_siglip.crops(4)):
+        Image.fromarray(picture).save(tmp_path / f"{i}.png")
+        rows.append(f"{i}.png,{'melanoma' if i % 2 else 'warts'},phone")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    assert main(["prompts", "--check", "--model", str(tiny_siglip.shared()), "--data", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "descriptions, no problems" in said
+    assert sum("melanoma" in line for line in said.splitlines()) >= 6
+    assert "| warts |" in said
+
+
+def test_the_lint_fails_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = changed(tmp_path, FURROWS, "")
+    assert main(["prompts", "--check", "--model", str(tiny_siglip.shared()), "--prompts", str(path)]) == 2
+    said = capsys.readouterr()
+    assert "3 descriptions" in said.out
+    assert said.err.startswith("prompts: 1 problems in")

@@ -17,6 +17,8 @@ def test_the_first_run_says_what_this_is_and_asks_once(pack: Path, photos: Path)
         assert stage.page == "WelcomePage"
         for part in ("What this is", "It is no diagnosis", "mostly from light skin"):
             assert part in stage.words()
+        await stage.press("escape")
+        assert stage.page == "WelcomePage", "there is no way around it"
         await stage.press("enter")
         assert stage.page == "HomePage"
 
@@ -76,7 +78,9 @@ def test_stated_red_flags_raise_the_level_and_never_lower_it(pack: Path, photos:
         assert "● WATCH" in stage.text()
         await stage.press("f")
         assert "can only raise the level, never lower it" in stage.words()
-        await stage.press("space", "s")
+        await stage.press("space")
+        assert stage.text().count("X") == 1, "a cross, and not a colour alone"
+        await stage.press("s")
         assert stage.page == "ResultPage"
         assert "▲ REFER" in stage.text()
         assert stage.app.session.entries[0].flags == ("bleeding",)
@@ -159,7 +163,7 @@ def test_a_whole_folder_is_queued_and_what_fails_is_named(pack: Path, photos: Pa
         assert stage.page == "ResultPage"
         await stage.press("escape")
         assert "4 of 4 photographs" in stage.text()
-        assert "broken.jpg" in stage.text() and "no photograph in a format" in stage.words()
+        assert "broken.jpg: This is no photograph in a format that can be read." in stage.said("#queue-items")
         assert "3 photographs in this session" in stage.words()
 
     play(script, pack, folder=photos, size=(100, 30))

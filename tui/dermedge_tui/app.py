@@ -19,17 +19,10 @@ from dermedge import UsageError
 from . import language, messages, paths, phrases, preferences
 from .language import LANGUAGES, N_, _
 from .page import Page
+from .pages import ONCE, Pages
 from .preferences import NOTICE, Preferences
 from .scanning import Scanning
-from .screens.compare import ComparePage
-from .screens.correct_date import CorrectDatePage
-from .screens.explain import ExplainPage
-from .screens.forget import ForgetPage
-from .screens.help import HelpPage
 from .screens.home import HomePage
-from .screens.languages import LanguagesPage
-from .screens.numbers import NumbersPage
-from .screens.questions import QuestionsPage
 from .screens.result import ResultPage
 from .screens.timeline import TimelinePage
 from .screens.welcome import WelcomePage
@@ -38,18 +31,6 @@ from .themes import THEMES
 
 if TYPE_CHECKING:
     from dermedge import Scanner
-
-ONCE = {"help", "languages", "numbers", "explain", "questions", "timeline"}
-"""Pages that are not opened again on top of themselves."""
-
-
-TEXTUALS_OWN = {
-    "app.focus_next", "app.focus_previous", "app.help_quit", "command_palette", "screen.copy_text", "screen.minimize",
-    "cursor_up", "cursor_down", "first", "last", "page_up", "page_down", "scroll_up", "scroll_down", "scroll_home",
-    "scroll_end", "scroll_left", "scroll_right", "page_left", "page_right", "change_theme", "suspend_process",
-}
-"""Actions that come with the toolkit's widgets; the help speaks of the application's."""
-
 
 class DermedgeApp(App[int]):
     """Pages never touch the session: they send messages, and get the new value."""
@@ -82,6 +63,7 @@ class DermedgeApp(App[int]):
         self._settings = settings or preferences.location()
         self._remembered: Preferences = preferences.load(self._settings)
         self._scanning = Scanning(open_scanner, self.post_message)
+        self._pages_by_name = Pages(lambda: self.screen, lambda: self._scanning.scanner)
         self._next = 1
         self._awaited: int | None = None
         """The photograph whose result opens by itself."""
@@ -141,7 +123,8 @@ class DermedgeApp(App[int]):
     def on_photos_found(self, message: messages.PhotosFound) -> None:
         if message.left_out:
             told = _("A session holds {most} photographs; {count} were left out.")
-            self.notify(told.format(most=MOST_PHOTOS, count=message.left_out), severity="warning", markup=False)
+            told = told.format(most=MOST_PHOTOS, count=message.left_out)
+            self.notify(told, severity="warning", markup=False, timeout=20)
         jobs = [Job(self._next + i, source) for i, source in enumerate(message.paths)]
         if jobs:
             self._next += len(jobs)
@@ -247,38 +230,13 @@ class DermedgeApp(App[int]):
             while len(self.screen_stack) > 2:
                 self.pop_screen()
             return
-        page = self._page(name, number, other)
+        page = self._pages_by_name.make(name, self.session, self.queue, number, other)
         if name in ONCE and isinstance(self.screen, type(page)):
             return
         if name == "result" and isinstance(self.screen, ResultPage | TimelinePage):
             self.switch_screen(page)
         else:
             self.push_screen(page)
-
-    def _page(self, name: str, number: int, other: int) -> Page:
-        now = (self.session, self.queue)
-        pages: dict[str, Callable[[], Page]] = {
-            "result": lambda: ResultPage(*now, number),
-            "questions": lambda: QuestionsPage(*now, number),
-            "explain": lambda: ExplainPage(*now, number, other),
-            "numbers": lambda: NumbersPage(*now, number, self._scanning.scanner),
-            "timeline": lambda: TimelinePage(*now, number),
-            "compare": lambda: ComparePage(*now, number, other),
-            "date": lambda: CorrectDatePage(*now, number),
-            "forget": lambda: ForgetPage(*now, number),
-            "languages": lambda: LanguagesPage(*now),
-            "help": self._help,
-        }
-        return pages[name]()
-
-    def _help(self) -> HelpPage:
-        page = self.screen
-        keys = [
-            (self.get_key_display(active.binding), active.binding.description)
-            for active in page.active_bindings.values()
-            if active.binding.description and active.enabled and active.binding.action not in TEXTUALS_OWN
-        ]
-        return HelpPage(self.session, self.queue, page.HELP if isinstance(page, Page) else "", keys)
 
     def _back(self) -> None:
         # The first page stays: leaving it is quitting, which has a key of its own.

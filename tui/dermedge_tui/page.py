@@ -59,6 +59,8 @@ class Page(Screen[None]):
     async def recompose(self) -> None:
         focused = self.focused.id if self.focused else None
         await super().recompose()
+        if not self.query(KeyBar):  # the page was left meanwhile
+            return
         self.filled()
         if focused and (again := self.query(f"#{focused}")):
             again.first().focus(scroll_visible=False)

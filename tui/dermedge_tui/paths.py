@@ -35,8 +35,11 @@ def _words(line: str) -> list[str]:
 
 def _plain(word: str) -> str:
     if word.lower().startswith("file:"):
-        word = unquote(urlsplit(word).path)
-    return str(Path(word).expanduser()) if word.startswith("~") else word
+        try:
+            word = unquote(urlsplit(word).path)
+        except ValueError:  # no address, only looks like one
+            return word
+    return os.path.expanduser(word)  # noqa: PTH111 - Path's raises where there is no such person
 
 
 def _exists(path: str) -> bool:

@@ -164,8 +164,13 @@ def problem(id: str) -> str:
 def error(what: DermedgeError) -> str:
     """The cause in the language on the screen, then the runtime's own line with the file's name and what to do."""
     known = ERRORS.get(type(what).__name__)
-    detail = "".join(c if c.isprintable() else "?" for c in str(what))
+    detail = printable(str(what))
     return f"{_(known)} {detail}" if known else detail
+
+
+def printable(text: str) -> str:
+    """Nothing in the name of a file steers the terminal."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
 
 
 def _flag_of(text: str) -> str:

@@ -21,9 +21,9 @@ from .data import CONDITIONS, MODALITIES, REJECTS, Photo, Pixels, bare_skin_squa
 class BatchSettings:
     batch: int = 48
     # Shares of a batch. The phone world is small and repeated often, hence the strong augmentation.
-    ham: float = 0.61
+    ham: float = 0.66
     isic: float = 0.15
-    pad: float = 0.17
+    pad: float = 0.12
     negative: float = 0.04
     skin: float = 0.03
     # Classes are drawn with their count to this power; logit adjustment makes up for the rest.

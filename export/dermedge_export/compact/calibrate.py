@@ -27,9 +27,8 @@ SOURCES = ("ham", "pad")
 @dataclass(frozen=True)
 class CalibrationSettings:
     # Pull of each bias towards zero: the rarest classes have about a dozen validation lesions.
-    ridge: float = 0.02
-    # The phone's validation lesions are too few to fit a bias per condition; conditions it was never shown
-    # get this one.
+    ridge: float = 0.05
+    # Conditions a modality was never shown.
     unseen_bias: float = -1.5
     sensitivities: tuple[float, ...] = (0.95, 0.9)
     lost_lesions: float = 0.005
@@ -52,6 +51,22 @@ def fit_bias(logits: Floats, truth: NDArray[np.int64], groups: Sequence[tuple[in
     return np.asarray(bias - bias.mean())
 
 
+def cross_fitted_bias_accuracy(
+    logits: Floats,
+    truth: NDArray[np.int64],
+    classes: Sequence[tuple[int, ...]],
+    owners: list[str],
+    settings: CalibrationSettings,
+) -> float:
+    """Balanced accuracy when each lesion's bias was fitted on the others."""
+    fold, answers = fold_numbers(owners, settings.folds), np.zeros(len(truth), np.int64)
+    for index in range(settings.folds):
+        inside = fold == index
+        bias = fit_bias(logits[~inside], truth[~inside], classes, settings.ridge)
+        answers[inside] = group_probabilities(softmax(logits[inside] + bias), list(classes)).argmax(1)
+    return balanced_accuracy(answers, truth)
+
+
 def fit_temperature(logits: Floats, truth: NDArray[np.int64], groups: Sequence[tuple[int, ...]]) -> float:
     """The temperature under which the confidence in the first answer is best calibrated (by log loss)."""
     best = (np.inf, 1.0)
@@ -64,12 +79,17 @@ def fit_temperature(logits: Floats, truth: NDArray[np.int64], groups: Sequence[t
     return best[1]
 
 
-def cross_fitted(scores: Floats, positive: Flags, groups: list[str], wanted: float, folds: int) -> tuple[float, float]:
-    """Sensitivity and specificity when each lesion is judged by a threshold the others set."""
+def fold_numbers(groups: list[str], folds: int) -> NDArray[np.int64]:
+    """A fold for each lesion; one patient's or lesion's photographs share theirs."""
     names = sorted(set(groups))
     order = np.random.default_rng(0).permutation(len(names))
     fold_of = {names[i]: rank % folds for rank, i in enumerate(order)}
-    fold = np.array([fold_of[g] for g in groups])
+    return np.array([fold_of[g] for g in groups], np.int64)
+
+
+def cross_fitted(scores: Floats, positive: Flags, groups: list[str], wanted: float, folds: int) -> tuple[float, float]:
+    """Sensitivity and specificity when each lesion is judged by a threshold the others set."""
+    fold = fold_numbers(groups, folds)
     called = np.zeros(len(scores), bool)
     for index in range(folds):
         inside = fold == index
@@ -142,19 +162,25 @@ def rejection(outputs: Outputs, photos: list[Photo], world: int, settings: Calib
 def calibrate_modality(
     outputs: Outputs, photos: list[Photo], world: int, settings: CalibrationSettings
 ) -> tuple[dict[str, object], Floats]:
-    """Scoring constants of one modality with their figures, and the bias to apply."""
+    """Scoring constants of one modality with their figures, and the bias to apply.
+
+    A bias per condition is kept only where it helps lesions it was not fitted on.
+    """
     labels, source = LABELS[world], SOURCES[world]
     chosen = np.array([p.source == source for p in photos])
     members = [p for p in photos if p.source == source]
     logits, groups = outputs.conditions[chosen], list(labels.values())
     shown = [c for group in groups for c in group]
     truth = class_index(members, list(labels))
-    if world == 0:
+    plain = balanced_accuracy(group_probabilities(softmax(logits), groups).argmax(1), truth)
+    crossed = cross_fitted_bias_accuracy(logits, truth, groups, [p.group for p in members], settings)
+    bias = np.zeros(len(CONDITIONS))
+    if crossed > plain:
         bias = fit_bias(logits, truth, groups, settings.ridge)
-        # Nothing in a dermatoscope label tells these two apart, so neither may be preferred by the fit.
-        bias[[SCC, ACK]] = bias[[SCC, ACK]].mean()
-    else:
-        bias = np.array([0.0 if c in shown else settings.unseen_bias for c in range(len(CONDITIONS))])
+        if world == 0:
+            # Nothing in a dermatoscope label tells these two apart, so neither may be preferred by the fit.
+            bias[[SCC, ACK]] = bias[[SCC, ACK]].mean()
+    bias[[c for c in range(len(CONDITIONS)) if c not in shown]] = settings.unseen_bias
     temperature = fit_temperature(logits + bias, truth, groups)
     probabilities = softmax((logits + bias) / temperature)
     grouped = group_probabilities(probabilities, groups)
@@ -174,6 +200,8 @@ def calibrate_modality(
             "groups": len({p.group for p in members}),
             "counts": {name: int((truth == i).sum()) for i, name in enumerate(labels)},
             "balanced_accuracy": round(balanced_accuracy(grouped.argmax(1), truth), 4),
+            "balanced_accuracy_without_bias": round(plain, 4),
+            "balanced_accuracy_bias_cross_fitted": round(crossed, 4),
             "recall": {n: round(float(right[truth == i].mean()), 3) for i, n in enumerate(labels)},
             "auc": {n: round(auc(grouped[:, i], truth == i), 4) for i, n in enumerate(labels)},
             "accuracy": round(float(right.mean()), 4),

@@ -1,4 +1,4 @@
-"""What cameras and examiners add to a photograph of skin: hair, ink, rulers, gel bubbles, dark corners, casts.
+"""What cameras and examiners add to a photograph of skin: ink, rulers, gel bubbles, dark corners, casts; and hair.
 
 None of it is a lesion, and a detector that has not seen it takes it for one.
 """
@@ -97,7 +97,8 @@ def vignette(rgb: Pixels, boxes: tuple[Box, ...], rng: np.random.Generator) -> P
     distance = np.hypot(xx - centre[0], yy - centre[1])
     edge = rng.uniform(0.004, 0.08) * width
     keep = np.clip((radius - distance) / edge + 0.5, 0, 1)[..., None]
-    return (rgb * keep + rng.uniform(0, 18) * (1 - keep)).astype(np.uint8)
+    vignetted: Pixels = (rgb * keep + rng.uniform(0, 18) * (1 - keep)).astype(np.uint8)
+    return vignetted
 
 
 def light(rgb: Pixels, rng: np.random.Generator) -> Pixels:
@@ -137,9 +138,7 @@ def lens(rgb: Pixels, rng: np.random.Generator) -> Pixels:
     return np.asarray(image)
 
 
-def weathered(
-    rgb: Pixels, boxes: tuple[Box, ...], rng: np.random.Generator, *, dermatoscope: bool = False
-) -> Pixels:
+def weathered(rgb: Pixels, boxes: tuple[Box, ...], rng: np.random.Generator, *, dermatoscope: bool = False) -> Pixels:
     """Apply a plausible few of the above."""
     odds = (0.15, 0.05, 0.12, 0.12, 0.22) if dermatoscope else (0.12, 0.2, 0.05, 0.0, 0.03)
     for chance, effect in zip(odds[:4], (hairs, ink, ruler, bubbles), strict=True):

@@ -1,7 +1,7 @@
-"""Composes training scenes for the detector: single photographs re-framed, lesions set onto larger skin, and empty ones.
+"""Composes training scenes for the detector: photographs re-framed, lesions set onto larger skin, and empty frames.
 
-A lesion is transferred as a ratio to the skin around it and multiplied onto the new skin. That keeps the new skin's light and
-texture, works across skin tones, and fades to nothing at the mask's edge without a visible seam.
+A lesion is transferred as a ratio to the skin around it and multiplied onto the new skin. That keeps the new skin's
+light and texture, works across skin tones, and fades to nothing at the mask's edge without a visible seam.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Photo:
-    """A photograph and, where it shows a lesion, the lesion's mask and box (pixels, right and lower edge exclusive)."""
+    """A photograph and, where it shows a lesion, its mask and box (pixels, right and lower edge exclusive)."""
 
     rgb: Pixels
     kind: str
@@ -43,7 +43,7 @@ class SceneSettings:
     lesion_least: float = 0.03
     lesion_most: float = 0.30
     least_contrast: float = 0.07
-    """Mean absolute log ratio to the skin below which a pasted lesion could not be seen, so its label would be noise."""
+    """Mean absolute log ratio to the skin below which a pasted lesion cannot be seen: its label would be noise."""
 
 
 def reframed(photo: Photo, rng: np.random.Generator) -> Scene:
@@ -73,7 +73,7 @@ def reframed(photo: Photo, rng: np.random.Generator) -> Scene:
 def bare_skin(photo: Photo, rng: np.random.Generator) -> Pixels | None:
     """The widest strip of the photograph beside its lesion, or None where the lesion leaves too little."""
     assert photo.box is not None
-    height, width = photo.rgb.shape[:2]
+    width = photo.rgb.shape[1]
     x0, y0, x1, y1 = photo.box
     margin = 0.12 * max(x1 - x0, y1 - y0) + 3
     left, right = int(x0 - margin), int(x1 + margin)
@@ -133,7 +133,7 @@ def skin_of_hand(rgb: Pixels) -> Mask:
 
 
 def cutout(photo: Photo, settings: SceneSettings) -> tuple[NDArray[np.float32], NDArray[np.uint8]] | None:
-    """The lesion as its ratio to the surrounding skin, with its mask; None where there is too little of either to see."""
+    """The lesion as its ratio to the skin around it, with its mask; None where too little of either is to be seen."""
     assert photo.box is not None and photo.mask is not None
     height, width = photo.rgb.shape[:2]
     x0, y0, x1, y1 = (int(v) for v in photo.box)
@@ -239,8 +239,8 @@ def empty(side: int, rng: np.random.Generator) -> Scene:
     """A frame with nothing on it: lens cap, overexposure, noise, a plain wall, ink or hair on plain ground."""
     shape = (int(side * rng.choice([0.75, 1.0])), side, 3)
     base = [rng.uniform(0, 12, 3), rng.uniform(240, 255, 3), rng.uniform(0, 255, 3), np.array([215, 170, 150.0])]
-    rgb = np.broadcast_to(base[int(rng.integers(4))], shape) + rng.normal(0, rng.choice([1, 6, 50]), shape)
-    rgb = np.clip(rgb, 0, 255).astype(np.uint8)
+    ground = np.broadcast_to(base[int(rng.integers(4))], shape) + rng.normal(0, rng.choice([1, 6, 50]), shape)
+    rgb: Pixels = np.clip(ground, 0, 255).astype(np.uint8)
     if rng.random() < 0.5:
         rgb = (hairs, ink, ruler)[int(rng.integers(3))](rgb, rng)
     return Scene(weathered(rgb, (), rng), ())

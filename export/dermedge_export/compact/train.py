@@ -10,18 +10,18 @@ import copy
 import json
 import math
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
 from .augment import AugmentSettings
-from .batches import Batch, BatchSettings, TrainingBatches
+from .batches import BatchSettings, TrainingBatches
 from .data import Photo, evaluation_crop, read_photos
+from .losses import LossSettings, batch_loss
 from .network import NetworkSettings, Tower, load_imagenet
 from .validate import Outputs, figures
 
@@ -43,46 +43,11 @@ class TrainSettings:
     decay: float = 0.03
     warmup: int = 200
     average: float = 0.998
-    smoothing: float = 0.05
-    adjustment: float = 1.0
-    reject_weight: float = 0.3
-    modality_weight: float = 0.1
-    mixup: float = 0.15
+    loss: LossSettings = field(default_factory=LossSettings)
     evaluate_every: int = 2
     seed: int = 1
     threads: int = 1
-
-
-def partial_loss(logits: Tensor, allowed: Tensor, smoothing: float) -> Tensor:
-    """Cross-entropy against a set of allowed classes, per crop."""
-    logs = F.log_softmax(logits, 1)
-    hit = torch.logsumexp(logs.masked_fill(allowed == 0, -1e4), 1)
-    return -(1 - smoothing) * hit - smoothing * logs.mean(1)
-
-
-def batch_loss(tower: Tower, batch: Batch, priors: Tensor, settings: TrainSettings, bf16: bool) -> Tensor:
-    crops, allowed, lesion = batch.crops.float(), batch.allowed, batch.reject < 0
-    mixed = float(np.random.beta(0.3, 0.3)) if np.random.random() < settings.mixup else 1.0
-    order = torch.randperm(len(crops)) if mixed < 1 else torch.arange(len(crops))
-    # Only lesions of one modality are mixed with each other.
-    apart = ~(lesion & lesion[order] & (batch.modality == batch.modality[order]))
-    order = torch.where(apart, torch.arange(len(crops)), order)
-    if mixed < 1:
-        crops = mixed * crops + (1 - mixed) * crops[order]
-    crops = crops.contiguous(memory_format=torch.channels_last)
-    with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
-        embedding = tower.embed(crops).float()
-    conditions, rejects, modality = tower.logits(embedding, batch.modality)
-    adjusted = conditions + settings.adjustment * priors[batch.modality].log()
-    own = partial_loss(adjusted, allowed, settings.smoothing)
-    other = partial_loss(adjusted, allowed[order], settings.smoothing)
-    main = (mixed * own + (1 - mixed) * other)[lesion].mean()
-    joint = F.log_softmax(torch.cat([conditions, rejects], 1), 1)
-    kept = -torch.logsumexp(joint[:, : conditions.shape[1]], 1)[lesion]
-    thrown = F.nll_loss(joint[~lesion], batch.reject[~lesion] + conditions.shape[1], reduction="none")
-    reject = torch.cat([kept, thrown]).mean()
-    world = F.cross_entropy(modality[lesion], batch.modality[lesion])
-    return main + settings.reject_weight * reject + settings.modality_weight * world
+    start_from: Path | None = None
 
 
 @torch.no_grad()
@@ -184,7 +149,11 @@ def train(
     photos = read_photos(data, sources, ("train",))
     held_out = read_photos(data, ("ham", "pad", "isic", "negative"), ("val",))
     tower = Tower(network).to(memory_format=torch.channels_last)
-    load_imagenet(tower.backbone, weights)
+    if settings.start_from is None:
+        load_imagenet(tower.backbone, weights)
+    else:
+        # A further cycle of the learning rate, from another run's averaged weights.
+        tower.load_state_dict(torch.load(settings.start_from, weights_only=True)["average"])
     average = copy.deepcopy(tower)
     optimiser = optimiser_for(tower, settings)
     epoch, spent, checkpoint = 0, 0.0, out / "last.pt"
@@ -213,7 +182,7 @@ def train(
                 break
             for group in optimiser.param_groups:
                 group["lr"] = group["peak"] * rate_factor(step, progress, settings)
-            loss = batch_loss(tower, next(loader), priors, settings, bf16)
+            loss = batch_loss(tower, next(loader), priors, settings.loss, bf16)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(tower.parameters(), 2.0)
@@ -248,6 +217,9 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True, help="ImageNet weights of the variant")
+    parser.add_argument("--start-from", type=Path, help="checkpoint of a finished run, for another cycle")
+    parser.add_argument("--rate", type=float, default=TrainSettings.rate)
+    parser.add_argument("--head-rate", type=float, default=TrainSettings.head_rate)
     parser.add_argument("--variant", default="lite0")
     parser.add_argument("--sources", nargs="+", default=["ham", "pad", "isic", "negative"])
     parser.add_argument("--epochs", type=int, default=TrainSettings.epochs)
@@ -264,7 +236,12 @@ def main() -> None:
         minutes=given.minutes,
         threads=given.threads,
         seed=given.seed,
+        rate=given.rate,
+        head_rate=given.head_rate,
+        start_from=given.start_from,
     )
+    if given.start_from is not None:
+        settings = replace(settings, sizes=settings.sizes[-1:], freeze_after=0.0)
     train(
         given.data,
         given.out,

@@ -10,11 +10,10 @@ import json
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +23,15 @@ from dermedge.errors import UsageError
 from dermedge.graph import usable_cores
 
 from ..results import rows
+from . import contestant as contestant_program
 from .load import Checkpoint, Preprocessing
-from .measure import DATA, files, measure, peak_mb
+from .measure import DATA, files, measure
 from .parity import Judge, compare
 
 if TYPE_CHECKING:
     from transformers import SiglipVisionConfig
 
+CHILD = contestant_program.__file__
 CROPS = 4
 BASE = "torch fp32 eager"
 NORMALISED = Preprocessing(448, "bicubic", (2 / 255,) * 3, (-1.0,) * 3)
@@ -64,10 +65,11 @@ class Contestant:
             return Run(m.embeddings, m.seconds, m.load_seconds, m.peak_mb)
         given, taken = self.path.parent / "crops.npy", self.path.parent / "answers.npy"
         np.save(given, crops)
-        command = [self.interpreter, __file__, self.kind, str(self.path), str(given), str(taken), str(threads)]
+        command = [self.interpreter, CHILD, self.kind, str(self.path), str(given), str(taken), str(threads)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise UsageError(f"{self.name} does not run: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
+            last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise UsageError(f"{self.name} does not run: {last}")
         return Run(np.load(taken), **json.loads(done.stdout.splitlines()[-1]))
 
     def megabytes(self) -> float:
@@ -114,7 +116,7 @@ def _contestants(room: Path, shape: Mapping[str, int], openvino: Path | None) ->
     xml = kept / "openvino" / "tower.xml"
     if not xml.exists():
         xml.parent.mkdir(exist_ok=True)
-        subprocess.run([str(openvino), __file__, "openvino-make", str(names["standard"]), str(xml)], check=True)
+        subprocess.run([str(openvino), CHILD, "openvino-make", str(names["standard"]), str(xml)], check=True)
     return [*found, Contestant("OpenVINO int8 weights only", xml, "openvino", str(openvino))]
 
 
@@ -181,65 +183,3 @@ def _table(contestants: list[Contestant], runs: Mapping[str, list[Run]], threads
     head = ("variant", "MB", "load s", "peak MB", "s a crop", "times torch fp32", "cosine / centred")
     note = f"Random weights, {threads} threads, medians of {len(runs[BASE])} rounds in one run, one crop at a time."
     return f"{note}\n\n{rows(head, lines)}"
-
-
-def _torch(path: Path, crops: NDArray[np.uint8], threads: int, kind: str) -> tuple[list[Any], list[float], float]:
-    import torch
-    from transformers import SiglipVisionModel
-
-    torch.set_num_threads(threads)
-    dtype = getattr(torch, kind)
-    start = time.perf_counter()
-    model = SiglipVisionModel.from_pretrained(path, dtype=dtype).eval()
-    loaded, answers, times = time.perf_counter() - start, [], []
-    with torch.inference_mode():
-        for crop in crops:
-            start = time.perf_counter()
-            pixels = (torch.from_numpy(crop.copy()).permute(2, 0, 1)[None].float() * (2 / 255) - 1).to(dtype)
-            answers.append(torch.nn.functional.normalize(model(pixel_values=pixels).pooler_output[0].float(), dim=0).numpy())
-            times.append(time.perf_counter() - start)
-    return answers, times, loaded
-
-
-def _openvino(path: Path, crops: NDArray[np.uint8], threads: int) -> tuple[list[Any], list[float], float]:
-    import openvino  # type: ignore[import-not-found]
-
-    start = time.perf_counter()
-    settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-    model = openvino.Core().compile_model(str(path), "CPU", settings)
-    loaded, answers, times = time.perf_counter() - start, [], []
-    for crop in crops:
-        start = time.perf_counter()
-        answers.append(np.array(model({"crop": crop[None]})["embedding"])[0])
-        times.append(time.perf_counter() - start)
-    return answers, times, loaded
-
-
-def _openvino_make(source: Path, target: Path) -> None:
-    import nncf  # type: ignore[import-not-found]
-    import openvino
-
-    model = nncf.compress_weights(openvino.convert_model(str(source)), mode=nncf.CompressWeightsMode.INT8_ASYM)
-    openvino.save_model(model, str(target), compress_to_fp16=False)
-
-
-def main() -> None:
-    kind, path, given, *rest = sys.argv[1:]
-    if kind == "openvino-make":
-        _openvino_make(Path(path), Path(given))
-        return
-    taken, threads = rest
-    crops = np.load(given)
-    # Once more at the front: the first pass pays for buffers and compilation.
-    crops = np.concatenate([crops[:1], crops])
-    if kind == "openvino":
-        answers, times, loaded = _openvino(Path(path), crops, int(threads))
-    else:
-        answers, times, loaded = _torch(Path(path), crops, int(threads), kind.removeprefix("torch-"))
-    np.save(taken, np.stack(answers[1:]))
-    told = {"seconds": statistics.median(times[1:]), "load_seconds": loaded, "peak_mb": peak_mb()}
-    print(json.dumps({name: round(value, 4) for name, value in told.items()}))
-
-
-if __name__ == "__main__":
-    main()

@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--calibrate", type=Path, metavar="DIR", help="labelled photographs with a labels.csv")
     parser.add_argument("--crops", type=int, default=40, help="that every rung is compared on (%(default)s)")
     parser.add_argument("--every-rung", action="store_true", help="measure the rungs below the one shipped, too")
+    parser.add_argument("--sign", type=Path, metavar="KEY", help="an OpenSSH private key: writes OUT.sig")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and what it needs")
 
 
@@ -51,7 +52,7 @@ def add_distill_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--variant", default="lite0", choices=("lite0", "lite1", "lite2"), help="(%(default)s)")
     parser.add_argument("--size", type=int, default=224, help="of the student's crop (%(default)s)")
     parser.add_argument("--epochs", type=int, default=40, help="(%(default)s)")
-    parser.add_argument("--detector", metavar="P", help="a pack, or a YOLOv8n .pt trained on lesions (the embedded pack's)")
+    parser.add_argument("--detector", metavar="P", help="a pack, or a lesion detector's .pt (the embedded pack's)")
     parser.add_argument("--samples", type=Path, default=SAMPLES, help="golden photographs (artifacts/samples)")
 
 
@@ -59,7 +60,7 @@ def add_bench_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=3, help="every contestant runs once in each (%(default)s)")
     parser.add_argument("--threads", type=int, default=None, help="(one a physical core)")
     parser.add_argument("--openvino", type=Path, metavar="PYTHON", help="an interpreter that has openvino and nncf")
-    parser.add_argument("--room", type=Path, default=Path("bench"), help="for 6 GB of graphs, and the table (%(default)s)")
+    parser.add_argument("--room", type=Path, default=Path("bench"), help="for 8 GB of graphs and the table")
     parser.add_argument("--small", action="store_true", help="a small tower, only to see that the bench runs")
 
 
@@ -111,12 +112,12 @@ def _export(options: argparse.Namespace) -> int:
         raise UsageError("--crops must be 2 or more: agreement is measured around their mean")
     from . import export
 
-    checkpoint = load(options.model, options.revision)
+    checkpoint = load(options.model, options.revision, download=not options.dry_run)
     out = options.out or Path("artifacts") / checkpoint.name.rpartition("/")[2]
     order = export.Order(
         out=out.resolve(), id=options.id, release=options.release, prompts=options.prompts,
         without=tuple(filter(None, options.without.split(","))), detector=options.detector, samples=options.samples,
-        calibrate=options.calibrate, crops=options.crops, every=options.every_rung,
+        calibrate=options.calibrate, crops=options.crops, every=options.every_rung, key=options.sign,
     )  # fmt: skip
     if options.dry_run:
         print(export.plan(checkpoint, order, prompts.read(order.prompts).without(order.without)))

@@ -72,7 +72,7 @@ class Material:
 def gather(teacher: Checkpoint, folder: Path, lessons: Lessons, tick: Tick) -> Material:
     found = pictures(folder)
     if len(found) < HELD_OUT:
-        raise UsageError(f"{folder}: {len(found)} photographs; distillation needs {HELD_OUT} at least, and wants thousands")
+        raise UsageError(f"{folder}: {len(found)} photographs; {HELD_OUT} are needed at least, and thousands wanted")
     kept, rest = found[::HELD_OUT], [p for i, p in enumerate(found) if i % HELD_OUT]
     spec = spec_of(teacher)
     shown = np.concatenate([unlabelled(part, spec, lessons.crops * len(part)) for part in (rest, kept)])
@@ -109,7 +109,8 @@ def teach(material: Material, words: PromptVectors, lessons: Lessons, weights: P
             optimizer.step()
             schedule.step()
             tick.advance()
-    return _settled(student, crops, lessons)
+    _settle(student, crops, lessons)
+    return student
 
 
 def _directions(words: PromptVectors) -> Tensor:
@@ -123,7 +124,7 @@ def _apart(off: Tensor, wanted: Tensor, directions: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _settled(student: Tower, crops: Tensor, lessons: Lessons) -> Tower:
+def _settle(student: Tower, crops: Tensor, lessons: Lessons) -> None:
     """The statistics of the batch norms, measured once more with the final weights."""
     norms = [m for m in student.modules() if isinstance(m, nn.BatchNorm2d)]
     for norm in norms:
@@ -132,7 +133,6 @@ def _settled(student: Tower, crops: Tensor, lessons: Lessons) -> Tower:
     for start in range(0, len(crops) - len(crops) % lessons.batch or len(crops), lessons.batch):
         student.embed(crops[start : start + lessons.batch].permute(0, 3, 1, 2).float())
     student.eval()
-    return student
 
 
 def distill(
@@ -157,7 +157,8 @@ def distill(
         crops, exact = material.crops[-material.held_out :], material.vectors[-material.held_out :]
         malignant = np.array([c.group == "malignant" for c in wording.conditions])
         parity = compare(exact, measure(path, crops).embeddings, Judge(words.prompts[1], teacher.scale, malignant))
-        figures = {"weights": "float32", "against_the_teacher": {k: v for k, v in asdict(parity).items() if v is not None}}
+        known = {name: value for name, value in asdict(parity).items() if value is not None}
+        figures = {"weights": "float32", "against_the_teacher": known}
         spec = TowerSpec(GRAPH, lessons.size, "bicubic", CONTEXT, (MIDDLE, MIDDLE, MIDDLE), 1)
         scored = score(teacher, wording, words, (), spec, path, lambda: None)
         source = Source(f"EfficientNet-{lessons.variant}, distilled from {teacher.name}", teacher.revision)

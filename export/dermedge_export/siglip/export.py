@@ -16,15 +16,18 @@ from numpy.typing import NDArray
 
 from dermedge import MODALITIES, UsageError, __version__
 from dermedge.pack.manifest import Licence, Manifest, Scoring, Source, TowerSpec, Triage
+from dermedge.pack.rules import PACK_NAME, check_path
 from dermedge.photo import read_photo
 
 from .. import card
-from ..packer import GoldenSource, PackParts, Tolerances, write_pack
+from ..packer import MANIFEST, GoldenSource, PackParts, Tolerances, write_pack
+from ..signature import require_key, sign
 from . import about, calibrate, labelled, lesion_parts, worth
+from .contestant import peak_mb
 from .crops import SAMPLES, pictures, unlabelled
 from .ladder import Tried, climb
 from .load import Checkpoint
-from .measure import files, measure, peak_mb
+from .measure import files, measure
 from .parity import Gates, Judge
 from .progress import Steps
 from .prompts import PROMPTS, Prompts, PromptVectors, embed, read
@@ -54,6 +57,8 @@ class Order:
     calibrate: Path | None = None
     crops: int = 40
     every: bool = False
+    key: Path | None = None
+    """Signs the manifest."""
     gates: Gates = field(default_factory=Gates)
 
 
@@ -98,6 +103,9 @@ def export(checkpoint: Checkpoint, order: Order) -> tuple[Manifest, Report]:
     ids = tuple(c.id for c in prompts.conditions)
     photos = labelled.read(order.calibrate, ids) if order.calibrate else ()
     samples = pictures(order.samples)
+    _require_names(checkpoint, order, samples)
+    if order.key is not None:
+        require_key(order.key)
     parts = lesion_parts_of(order, samples)
     order.out.parent.mkdir(parents=True, exist_ok=True)
     _require_room(checkpoint, order)
@@ -128,6 +136,8 @@ def export(checkpoint: Checkpoint, order: Order) -> tuple[Manifest, Report]:
             manifest = write_pack(pack, order.out)
     report = Report(manifest, climbed, order.gates, steps.seconds, peak_mb(), scored.told, scored.zero_shot)
     report.write(order.out)
+    if order.key is not None:
+        sign(order.out / MANIFEST, order.key, order.out.with_name(f"{order.out.name}.sig"))
     return manifest, report
 
 
@@ -145,6 +155,15 @@ def lesion_parts_of(order: Order, samples: list[Path]) -> lesion_parts.LesionPar
     if order.detector is None or not order.detector.endswith(".pt"):
         return lesion_parts.from_pack(order.detector)
     return lesion_parts.from_checkpoint(Path(order.detector), [read_photo(path).pixels for path in samples])
+
+
+def _require_names(checkpoint: Checkpoint, order: Order, samples: list[Path]) -> None:
+    """What the runtime would refuse in the finished pack is said before anything is made."""
+    name = order.id or checkpoint.name.rpartition("/")[2]
+    if not PACK_NAME.fullmatch(name):
+        raise UsageError(f"{name!r} cannot be a pack's id; give one of letters, digits and . _ + - with --id")
+    for sample in samples:
+        check_path(f"{sample.parent}", f"golden/{sample.name}")
 
 
 def _require_room(checkpoint: Checkpoint, order: Order) -> None:

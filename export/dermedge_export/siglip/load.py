@@ -105,7 +105,7 @@ class Checkpoint:
                         yield name, weights.get_tensor(name).float()
 
 
-def load(model: str, revision: str | None = None) -> Checkpoint:
+def load(model: str, revision: str | None = None, *, download: bool = True) -> Checkpoint:
     """The checkpoint in a folder, or of a repository on the hub; everything that can be wrong is told in one line."""
     path = Path(model).expanduser()
     if path.is_dir():
@@ -119,10 +119,10 @@ def load(model: str, revision: str | None = None) -> Checkpoint:
         raise CheckpointError(
             f"{model}: name the commit to take with --revision (40 hexadecimal digits); branches move"
         )
-    return _read(model, commit, _fetch(model, commit))
+    return _read(model, commit, _fetch(model, commit, download))
 
 
-def _fetch(model: str, commit: str) -> Path:
+def _fetch(model: str, commit: str, download: bool) -> Path:
     """The snapshot's folder; where the cache holds all of it, no network call is made."""
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     from huggingface_hub import snapshot_download
@@ -142,6 +142,8 @@ def _fetch(model: str, commit: str) -> Path:
             return cached
     except LocalEntryNotFoundError:
         pass
+    if not download:
+        raise CheckpointError(f"{model} at {commit[:12]} is not in the cache: without --dry-run it would be downloaded")
     try:
         return Path(snapshot_download(model, revision=commit, allow_patterns=wanted))
     except GatedRepoError:

@@ -18,6 +18,8 @@ from dermedge.graph import Graph, GraphSettings, usable_cores
 from dermedge.pack.manifest import TowerSpec
 from dermedge.tower import contract
 
+from .contestant import peak_mb
+
 DATA = ".data"
 """Appended to a graph's name for the file of its weights."""
 ONE_MORE = "."
@@ -58,15 +60,20 @@ def measure(
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as child,
     ):
         assert child.stdout is not None
-        for line in child.stdout:
-            if line.strip() == ONE_MORE:
-                ticked()
-            else:
-                told = line
+        try:
+            for line in child.stdout:
+                if line.strip() == ONE_MORE:
+                    ticked()
+                else:
+                    told = line
+        except BaseException:
+            # Interrupted: nobody waits for its answers any more.
+            child.kill()
+            raise
     if child.returncode:
         lines = complaints.read_text().strip().splitlines()
         raise PackError(f"{graph.name} does not run: {lines[-1] if lines else f'exit {child.returncode}'}")
-    size = round(sum(file.stat().st_size for file in files(graph)) / 1e6, 2)
+    size = round(sum(file.stat().st_size for file in files(graph)) / 1e6, 3)
     with np.load(taken) as answers:
         measured = Measured(
             answers["embeddings"], answers["patches"], megabytes=size, threads=threads, **json.loads(told)
@@ -74,12 +81,6 @@ def measure(
     for file in (given, taken, complaints):
         file.unlink()
     return measured
-
-
-def peak_mb() -> float:
-    """Of this process since its program was started; `ru_maxrss` would count its parent's."""
-    status = Path("/proc/self/status").read_text()
-    return round(int(status.partition("VmHWM:")[2].split()[0]) / 1024, 1)
 
 
 def main() -> None:

@@ -195,7 +195,7 @@ def _texts(checkpoint: Checkpoint, tokenizer: PreTrainedTokenizerBase, texts: Se
                 list(texts[start : start + BATCH]), padding="max_length", max_length=limit_of(checkpoint),
                 truncation=False, return_tensors="pt",
             )  # fmt: skip
-            rows.append(model(input_ids=batch["input_ids"]).pooler_output.numpy())
+            rows.append(model(**batch).pooler_output.numpy())
     return unit(np.concatenate(rows))
 
 

@@ -30,7 +30,7 @@ class Activations:
     loudest: Tensor
     """Of each channel."""
     noise: float
-    """What one int8 scale per picture adds, in parts of the signal's power."""
+    """What one int8 scale a picture for its input adds to its output, in parts of the output's power."""
 
 
 @torch.inference_mode()
@@ -40,14 +40,17 @@ def observe(tower: ImageTower, crops: NDArray[np.uint8]) -> Mapping[str, Activat
     noise: dict[str, list[float]] = {}
 
     def watch(name: str, layer: Linear) -> torch.utils.hooks.RemovableHandle:
-        def seen(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        weight = float(layer.weight.square().sum())
+
+        def seen(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
             x = inputs[0].flatten(0, -2)
             channels = x.abs().amax(0)
             loudest[name] = torch.maximum(loudest[name], channels) if name in loudest else channels
-            step = (x.max().clamp(min=0) - x.min().clamp(max=0)) / LEVELS
-            noise.setdefault(name, []).append(float(step**2 / 12 / x.square().mean().clamp(min=1e-20)))
+            step = float(x.max().clamp(min=0) - x.min().clamp(max=0)) / LEVELS
+            signal = float((output - layer.bias).square().sum(-1).mean())
+            noise.setdefault(name, []).append(step**2 / 12 * weight / max(signal, 1e-20))
 
-        return layer.register_forward_pre_hook(seen)
+        return layer.register_forward_hook(seen)
 
     handles = [watch(name, layer) for name, layer in tower.linears()]
     try:

@@ -53,5 +53,6 @@ class ForgetPage(Page):
             self.action_back()
 
     def action_forget(self) -> None:
-        self.post_message(PageAsked("back"))
+        # In this order: a page that has closed delivers nothing any more.
         self.post_message(EntryForgotten(self.number))
+        self.post_message(PageAsked("back"))

@@ -68,8 +68,7 @@ class HomePage(Page):
             return
         queue = self.query_one(QueueList)
         queue.display = bool(self.queue.items)
-        if queue.is_attached and queue.children:
-            queue.tell(self.queue, self.session)
+        queue.tell(self.queue)
         self.refresh_bindings()
 
     def watch_session(self) -> None:

@@ -32,5 +32,5 @@ class LanguagesPage(Page):
 
     def on_option_list_option_selected(self, message: OptionList.OptionSelected) -> None:
         message.stop()
-        self.post_message(PageAsked("back"))
         self.post_message(LanguageChosen(message.option.id or "en"))
+        self.post_message(PageAsked("back"))

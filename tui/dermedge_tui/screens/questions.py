@@ -19,6 +19,21 @@ from ..page import Page
 from ..session import Queue, Session
 
 
+class Tick(Checkbox):
+    """Shows a cross only where it is ticked; the toolkit's own differ by colour alone."""
+
+    def on_mount(self) -> None:
+        self._cross()
+
+    def watch_value(self) -> None:
+        self._cross()
+        super().watch_value()
+
+    def _cross(self) -> None:
+        self.BUTTON_INNER = "X" if self.value else " "
+        self.refresh()
+
+
 class QuestionsPage(Page):
     """The answers are handed to the runtime, which judges again."""
 
@@ -43,7 +58,7 @@ class QuestionsPage(Page):
             for id in RED_FLAGS:
                 label = phrases.flag(id)
                 label = label[:1].upper() + label[1:]
-                yield Checkbox(Content(label), id in self._ticked, id=f"flag-{id}", compact=True)
+                yield Tick(Content(label), id in self._ticked, id=f"flag-{id}", compact=True)
             yield Static(Content(_("Each of these can only raise the level, never lower it.")), id="rule")
             yield Button(_("Save"), id="save", variant="primary")
 

@@ -12,6 +12,7 @@ from textual.widgets import Static
 
 from dermedge import Lesion
 
+from .. import phrases
 from ..language import N_, _, day
 from ..messages import PageAsked, RescanAsked
 from ..page import Page
@@ -102,13 +103,22 @@ class ResultPage(Page):
             said.append(_(MODALITIES[entry.scan.modality]))
         if self.queue.busy:
             said.append(_("being judged"))
-        return Content("".join(c if c.isprintable() else "?" for c in ", ".join(said)))
+        return Content(phrases.printable(", ".join(said)))
 
     def watch_session(self) -> None:
         if self.entry is None:
-            self.post_message(PageAsked("back"))
+            self._leave()
         elif self.is_mounted:
             self.filled()
+
+    def on_screen_resume(self) -> None:
+        if self.entry is None:
+            self._leave()
+
+    def _leave(self) -> None:
+        """Its photograph is forgotten; while another page lies on top, that one stays."""
+        if self.is_current:
+            self.post_message(PageAsked("back"))
 
     def watch_queue(self) -> None:
         if self.entry and self.query("#caption"):

@@ -97,7 +97,7 @@ class TimelinePage(Page):
         cards.mount_all(Card(e, current=e.number == self.number, plain=plain) for e in shown)
 
     def _about(self, entry: Entry) -> Content:
-        name = "".join(c if c.isprintable() else "?" for c in entry.scan.photo.name.rpartition("/")[2])
+        name = phrases.printable(entry.scan.photo.name.rpartition("/")[2])
         lines = [f"{name}, {_dated(entry)}", phrases.prose(entry.scan.verdict.headline)]
         if self.first is not None and (first := self.session.get(self.first)):
             told = _("To be compared with the one of {day}: choose the other and press C.")

@@ -75,6 +75,9 @@ class WelcomePage(Page):
         else:
             self.action_language(id.removeprefix("language-"))
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return action != "back"
+
     def action_agree(self) -> None:
         self.post_message(Agreed())
 

@@ -12,9 +12,12 @@ from ..levels import long, short
 class Banner(Static):
     """Takes the colour of its level from the theme."""
 
-    DEFAULT_CSS = "Banner { width: 1fr; height: auto; text-style: bold; padding: 0 1; color: $level-text; }" + " ".join(
-        f"Banner.{level} {{ background: $level-{level}; }}" for level in LEVELS
-    )
+    DEFAULT_CSS = """
+    Banner { width: 1fr; height: auto; text-style: bold; padding: 0 1; color: $level-text; }
+    /* A console shows bold black as grey. */
+    Banner:ansi { text-style: none; }
+    Banner.urgent:ansi { color: ansi_bright_white; }
+    """ + " ".join(f"Banner.{level} {{ background: $level-{level}; }}" for level in LEVELS)
 
     def tell(self, level: Level, *, brief: bool = False) -> None:
         for each in LEVELS:

@@ -16,6 +16,7 @@ from textual.widgets.option_list import Option
 from ..language import N_, _, day
 from ..messages import PhotosGiven
 from ..paths import Found, listing
+from ..phrases import printable
 
 
 class Browser(OptionList):
@@ -66,12 +67,12 @@ class Browser(OptionList):
 
     def _fill(self) -> None:
         at = self.highlighted
-        self.border_title = Content(_printable(self.folder))
+        self.border_title = Content(printable(self.folder))
         above = [] if Path(self.folder).parent == Path(self.folder) else [Option(Content("↑ ..") , id="up")]
         self.clear_options()
         photos = [Option(self._photo(f), id=f"{i}") for i, f in enumerate(self._found) if not f.folder]
         folders = [
-            Option(Content(f"▸ {_printable(f.name)}/"), id=f"{i}") for i, f in enumerate(self._found) if f.folder
+            Option(Content(f"▸ {printable(f.name)}/"), id=f"{i}") for i, f in enumerate(self._found) if f.folder
         ]
         self.add_options([*photos, *above, *folders])
         self.border_subtitle = Content("") if photos else Content(_("no photographs in this folder"))
@@ -80,7 +81,7 @@ class Browser(OptionList):
     def _photo(self, found: Found) -> Content:
         mark = ("✓ ", "bold $accent") if found.path in self._marked else "  "
         when = day(date.fromtimestamp(found.modified))
-        return Content.assemble(mark, (f"{when} ", "$secondary"), _printable(found.name))
+        return Content.assemble(mark, (f"{when} ", "$secondary"), printable(found.name))
 
     def _at_cursor(self) -> Found | None:
         if self.highlighted is None:
@@ -114,7 +115,3 @@ class Browser(OptionList):
     def action_up(self) -> None:
         self.highlighted = None
         self.open(str(Path(self.folder).parent))
-
-
-def _printable(name: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from textual.binding import Binding
 from textual.content import Content
 from textual.screen import Screen
@@ -45,7 +47,7 @@ class KeyBar(Static):
                 shown.setdefault(active.binding.action, active.binding)
         lines: list[Content] = []
         for binding in shown.values():
-            key = self._key(binding)
+            key = label(binding.key, self.app.get_key_display(binding), _(binding.description))
             together = lines[-1] + Content(GAP) + key if lines else key
             if lines and together.cell_length <= self.app.size.width:
                 lines[-1] = together
@@ -53,9 +55,8 @@ class KeyBar(Static):
                 lines.append(key)
         self.update(Content("\n").join(lines))
 
-    def _key(self, binding: Binding) -> Content:
-        return Content.from_markup(
-            f"[@click=app.press('{binding.key}')][bold $accent]$key[/] $what[/]",
-            key=self.app.get_key_display(binding),
-            what=_(binding.description),
-        )
+
+@cache
+def label(key: str, shown: str, what: str) -> Content:
+    """One key with its word; a touch on it is the key itself."""
+    return Content.from_markup(f"[@click=app.press('{key}')][bold $accent]$key[/] $what[/]", key=shown, what=what)

@@ -1,0 +1,1 @@
+"""One file that installs dermedge on a Debian machine without a network."""

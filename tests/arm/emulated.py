@@ -1,0 +1,206 @@
+"""The runtime and a pack on emulated processors, against their answers on this machine. Run by `make arm-test`.
+
+Not collected by the ordinary test run: the name says so to pytest, and the root of `root.py` has to be there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import tiny_pack
+from arm import root as arm_root
+
+CHECKOUT = arm_root.CHECKOUT
+PACK = Path(os.environ.get("PACK") or CHECKOUT / "artifacts" / "compact").absolute()
+SAMPLES = sorted((CHECKOUT / "artifacts" / "samples").glob("*.jpg"))
+TIMEOUT = 900
+
+# The embeddings of each photograph in full and of its left half, so that padding is in play too.
+EMBED = """
+import json, sys
+from dermedge import Scanner
+from dermedge.photo import read_photo
+from dermedge.result import Box
+with Scanner.open(sys.argv[1], provider="cpu") as scanner:
+    for name in sys.argv[2:]:
+        with open(name, "rb") as file:
+            photo = read_photo(file.read(), name=name)
+        boxes = photo.frame, Box(0, 0, photo.width / 2, photo.height)
+        print(json.dumps([scanner.tower.embed(scanner.crop(photo, box)).vector.tolist() for box in boxes]))
+"""
+HWCAP = "import ctypes; print(ctypes.CDLL(None).getauxval(16))"
+DOT_PRODUCT = 1 << 20
+"""In aarch64's hardware capabilities, asimddp."""
+MULTIPLY = """
+import sys
+import numpy as np, onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+print(session.run(None, {"a": np.full((4, 64), 255, np.uint8)})[0].ravel()[0])
+"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A processor to run on: emulated, or this one."""
+
+    name: str
+    architecture: str = ""
+    cpu: str = ""
+    part: str = ""
+    """What an ARM core answers when asked which it is."""
+
+    def run(self, *arguments: str | Path, status: int = 0, **more: str) -> str:
+        """Python's standard output."""
+        command: list[str | Path] = [sys.executable]
+        environment = dict(os.environ) | {"PYTHONDONTWRITEBYTECODE": "1"} | more
+        if self.architecture == "aarch64":
+            root = arm_root.existing()
+            # qemu 7 shows the host's file, and ONNX Runtime aborts on finding no ARM core in it.
+            (root.folder / "proc" / "cpuinfo").write_text(self._cpuinfo())
+            command = ["qemu-aarch64", "-L", root.folder, "-cpu", self.cpu, root.python]
+            environment["PYTHONPATH"] = str(root.site)
+        elif self.architecture:
+            command = ["qemu-x86_64", "-cpu", self.cpu, sys.executable]
+        line = [str(part) for part in (*command, *arguments)]
+        done = subprocess.run(line, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+        assert done.returncode == status, f"{line} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def dermedge(self, *arguments: str | Path, **more: str) -> list[Any]:
+        """The JSON that the command prints, a line each where it prints several."""
+        text = self.run("-m", "dermedge", *arguments, "--json", **more)
+        try:
+            return [json.loads(text)]
+        except json.JSONDecodeError:
+            return [json.loads(line) for line in text.splitlines()]
+
+    def _cpuinfo(self) -> str:
+        dot = " asimddp" if self.cpu == "cortex-a76" else ""
+        one = (
+            "processor\t: {}\nBogoMIPS\t: 108.00\nFeatures\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 cpuid"
+            f"{dot}\nCPU implementer\t: 0x41\nCPU architecture: 8\nCPU variant\t: 0x0\nCPU part\t: {self.part}\n"
+            "CPU revision\t: 3\n\n"
+        )
+        return "".join(one.format(number) for number in range(os.cpu_count() or 1))
+
+
+HERE = Machine("this machine")
+A72 = Machine("Raspberry Pi 4", "aarch64", "cortex-a72", "0xd08")
+A76 = Machine("Raspberry Pi 5", "aarch64", "cortex-a76", "0xd0b")
+HASWELL = Machine("Haswell", "x86_64", "Haswell")
+SKYLAKE = Machine("Skylake client", "x86_64", "Skylake-Client")
+
+every_machine = pytest.mark.parametrize("machine", (A72, A76, HASWELL, SKYLAKE), ids=lambda machine: machine.cpu)
+every_arm = pytest.mark.parametrize("machine", (A72, A76), ids=lambda machine: machine.cpu)
+
+
+@cache
+def expected_scans() -> list[Any]:
+    return HERE.dermedge("scan", *SAMPLES, "--pack", PACK, "--provider", "cpu")
+
+
+@cache
+def expected_embeddings() -> list[Any]:
+    return [json.loads(line) for line in HERE.run("-c", EMBED, PACK, *SAMPLES).splitlines()]
+
+
+@cache
+def golden() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((PACK / "pack.json").read_text())["golden"]
+    return found
+
+
+def test_there_is_something_to_compare() -> None:
+    assert len(SAMPLES) >= 5
+    assert sum(len(scan["lesions"]) for scan in expected_scans()) > 0
+
+
+@pytest.mark.parametrize(("machine", "dot_product"), ((A72, False), (A76, True)), ids=("cortex-a72", "cortex-a76"))
+def test_the_two_arm_cores_differ_in_the_dot_product(machine: Machine, dot_product: bool) -> None:
+    assert machine.run("-c", "import platform; print(platform.machine())").strip() == "aarch64"
+    assert bool(int(machine.run("-c", HWCAP)) & DOT_PRODUCT) is dot_product
+
+
+@pytest.mark.parametrize("machine", (HASWELL, SKYLAKE), ids=lambda machine: machine.cpu)
+def test_an_x86_without_vnni_saturates_signed_weights(machine: Machine, tmp_path: Path) -> None:
+    """The control: on these processors a full-range int8 graph is wrong, so the tests below can fail."""
+    weights = numpy_helper.from_array(np.full((64, 8), 127, np.int8), "b")
+    graph = helper.make_graph(
+        [helper.make_node("MatMulInteger", ["a", "b"], ["y"])],
+        "control",
+        [helper.make_tensor_value_info("a", TensorProto.UINT8, [4, 64])],
+        [helper.make_tensor_value_info("y", TensorProto.INT32, [4, 8])],
+        [weights],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model.ir_version = 8
+    onnx.save(model, str(tmp_path / "control.onnx"))
+    assert int(machine.run("-c", MULTIPLY, tmp_path / "control.onnx")) < 255 * 127 * 64
+
+
+@every_machine
+def test_doctor_finds_nothing_wrong(machine: Machine) -> None:
+    (report,) = machine.dermedge("doctor", "--pack", PACK)
+    checks = {check["name"]: check for check in report["checks"]}
+    assert machine.architecture in checks["python"]["detail"]
+    for photo in golden()["photos"]:
+        assert checks[photo["photo"]]["state"] == "ok"
+    assert [check for check in report["checks"] if check["state"] == "fail"] == []
+
+
+@every_machine
+def test_the_samples_are_answered_as_here(machine: Machine) -> None:
+    scans = machine.dermedge("scan", *SAMPLES, "--pack", PACK, "--provider", "cpu")
+    tolerance = golden()
+    for scan, expected in zip(scans, expected_scans(), strict=True):
+        assert (scan["photo"], scan["level"]) == (expected["photo"], expected["level"])
+        for lesion, other in zip(scan["lesions"], expected["lesions"], strict=True):
+            assert lesion["box"] == pytest.approx(other["box"], abs=tolerance["box_pixels"])
+            assert lesion["probabilities"] == pytest.approx(other["probabilities"], abs=tolerance["probability"])
+
+
+@every_machine
+def test_the_embeddings_are_those_of_here(machine: Machine) -> None:
+    found = [json.loads(line) for line in machine.run("-c", EMBED, PACK, *SAMPLES).splitlines()]
+    cosines = (np.array(found) * np.array(expected_embeddings())).sum(axis=-1)
+    assert cosines.shape == (len(SAMPLES), 2)
+    assert cosines.min() >= golden()["cosine"], cosines
+
+
+@every_arm
+def test_a_pack_is_installed_upgraded_and_rolled_back(machine: Machine, tmp_path: Path) -> None:
+    old, new = tiny_pack.build(tmp_path / "old"), tiny_pack.build(tmp_path / "new", version="1.1.0")
+    store = {"DERMEDGE_PACKS": str(tmp_path / "packs")}
+
+    def current() -> list[str]:
+        (listed,) = machine.dermedge("pack", "list", **store)
+        return [row["name"][:5] for row in listed["packs"] if row["id"] == "tiny" and row["current"]]
+
+    machine.dermedge("pack", "install", old, **store)
+    machine.dermedge("pack", "install", new, **store)
+    assert current() == ["1.1.0"]
+    machine.dermedge("pack", "rollback", "tiny", **store)
+    assert current() == ["1.0.0"]
+
+
+@every_arm
+def test_a_pack_that_answers_otherwise_is_refused(machine: Machine, tmp_path: Path) -> None:
+    pack = tiny_pack.build(tmp_path / "tiny")
+
+    def shift(document: dict[str, Any]) -> None:
+        document["golden"]["photos"][0]["boxes"][0][0] += 30
+
+    tiny_pack.edit_manifest(pack, shift)
+    machine.run("-m", "dermedge", "pack", "install", pack, status=4, DERMEDGE_PACKS=str(tmp_path / "packs"))
