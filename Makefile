@@ -6,15 +6,20 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules
 
 PYTHON ?= python3
+PYTHON310 ?= $(shell for python in python3.10 "$$HOME"/.pyenv/versions/3.10.*/bin/python; do \
+	"$$python" -c '' 2>/dev/null && echo "$$python" && break; done)
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 # Recipes read these from the environment: a photograph's name may hold spaces and quotes.
 export PHOTO DATA PACK MODEL CALIBRATE DETECTOR SIGN DRY_RUN
+
+# What touches numpy, Pillow or ONNX Runtime; the rest does not depend on their versions.
+OLDEST_TESTS := tests/runtime
 
 # Folders too: they tell when a file was taken away.
 RUNTIME_SOURCES := pyproject.toml hatch_build.py $(shell find runtime tui export artifacts/compact -mindepth 1 \
 	! -path '*/__pycache__*' ! -path '*/.*' 2>/dev/null)
 
-.PHONY: help scan tui doctor bench test test-export arm-test oldest-test check compact evaluate export wheel bundle clean
+.PHONY: help scan tui doctor bench test test-export arm-test oldest-test check compact evaluate export export-bench wheel bundle clean
 
 help:  ## Print this list
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/  make \1\t\2/p' Makefile | expand -t 21
@@ -37,6 +42,14 @@ test: .venv-test/installed  ## Test the runtime and the terminal interface
 
 test-export: .venv-export/installed  ## Test the export stage (installs torch, about 2 GB)
 	.venv-export/bin/python -m pytest tests/export
+
+arm-test: .venv-test/installed  ## Run the embedded pack, or PACK=folder, on emulated ARM64 and on x86 without VNNI
+	.venv-test/bin/python tests/arm/root.py
+	.venv-test/bin/python -m pytest tests/arm/emulated.py
+
+oldest-test: .venv-oldest/installed  ## Test the runtime on the oldest Python and libraries served; PYTHON310=interpreter
+	PYTHONPATH=runtime .venv-oldest/bin/python -m pytest $(OLDEST_TESTS)
+	if test -e artifacts/compact/pack.json; then PYTHONPATH=runtime .venv-oldest/bin/python -m dermedge doctor; fi
 
 check: .venv-test/installed  ## Lint, check the types, and see whether the pack's JSON Schema is in step
 	.venv-test/bin/python -m ruff check
@@ -61,8 +74,12 @@ export-bench: .venv-export/installed .venv-bench/installed  ## Measure the full-
 wheel: .venv-test/installed  ## Build the wheel, with the embedded pack in it, into ./dist
 	DERMEDGE_RELEASE=1 .venv-test/bin/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
+bundle: .venv-test/installed  ## Build the offline installer into ./dist: ARCH=aarch64 or ARCH=x86_64; PACK=folder for another pack
+	@: "$${ARCH:?say for which machine: make bundle ARCH=aarch64, or ARCH=x86_64}"
+	.venv-test/bin/python -m dermedge_export.bundle --arch "$$ARCH" $${PACK:+--pack "$$PACK"}
+
 clean:  ## Remove environments, builds and caches; packs stay
-	rm -rf .venv .venv-test .venv-export .venv-bench dist overlays bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .arm .venv .venv-test .venv-export .venv-bench .venv-oldest dist overlays bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find export runtime tui tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each environment is followed by a stamp: it is brought up to date only when what it was made from has changed.
@@ -79,6 +96,14 @@ clean:  ## Remove environments, builds and caches; packs stay
 
 .venv-test/installed: pyproject.toml hatch_build.py | .venv-test/bin/python
 	.venv-test/bin/python $(PIP_INSTALL) --editable '.[dev,tui]'
+	@touch $@
+
+# The lower bounds of pyproject.toml, exactly.
+.venv-oldest/installed: pyproject.toml Makefile
+	@: $(or $(PYTHON310),$(error no Python 3.10 was found; name one: make oldest-test PYTHON310=/path/to/python3.10))
+	$(PYTHON310) -m venv .venv-oldest
+	.venv-oldest/bin/python $(PIP_INSTALL) numpy==2.0.0 pillow==12.3.0 onnxruntime==1.19.2 \
+		'onnx>=1.23.2,<1.24' 'pytest>=9.0' 'hypothesis>=6.150' 'jsonschema>=4.26'
 	@touch $@
 
 # torch comes first and by its exact version, so that a CPU build on offer is taken. Ultralytics and timm bring torchvision

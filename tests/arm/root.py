@@ -2,8 +2,8 @@
 
     python tests/arm/root.py
 
-Nothing in it is ever configured or started as a system, so neither binfmt nor a second stage is needed. Debian's packages
-and the wheels are kept and used again; the runtime is built from the checkout each time.
+Nothing in it is ever configured or started as a system, so neither binfmt nor a second stage is needed. Debian's
+packages and the wheels are kept and used again; the runtime is built from the checkout each time.
 """
 
 from __future__ import annotations
@@ -72,8 +72,8 @@ def suite() -> str:
 def _unpack_debian(folder: Path) -> None:
     print(f"unpacking Debian {suite()} for {ARCHITECTURE}", flush=True)
     shutil.rmtree(folder, ignore_errors=True)
-    command = ["debootstrap", "--foreign", "--arch=arm64", "--variant=minbase", "--include=python3", suite(), str(folder)]
-    _run(command)
+    options = ("--foreign", "--arch=arm64", "--variant=minbase", "--include=python3")
+    _run(["debootstrap", *options, suite(), str(folder)])
     archives = folder / "var" / "cache" / "apt" / "archives"
     for package in sorted(archives.glob("*.deb")):
         _run(["dpkg-deb", "--extract", str(package), str(folder)])

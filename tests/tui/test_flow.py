@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from textual.events import Paste
 
 from dermedge_tui.themes import THEMES
@@ -256,3 +258,42 @@ def test_twenty_columns_and_five_lines_still_tell_the_answer(pack: Path, photos:
         assert "URGENT" in stage.text() and "See a doctor" in stage.words()
 
     play(script, pack, folder=photos, given=[photos / "arm.png"], size=(20, 5))
+
+
+def test_the_cameras_date_orders_the_timeline(pack: Path, photos: Path, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2023:05:06 07:08:09"
+    with Image.open(photos / "mole.png") as mole:
+        mole.save(tmp_path / "older.jpg", quality=95, exif=exif)
+
+    async def script(stage: Stage) -> None:
+        first, second = stage.app.session.entries
+        assert (first.taken, first.dated, second.dated) == (date(2023, 5, 6), "camera", "unknown")
+        await stage.press("t", "left")
+        assert "2023-05-06" in stage.text() and "says the camera" in stage.words()
+
+    play(script, pack, folder=photos, given=[photos / "arm.png", tmp_path / "older.jpg"])
+
+
+def test_each_bad_photograph_is_named_and_the_good_one_is_answered(pack: Path, photos: Path, tmp_path: Path) -> None:
+    whole = (photos / "mole.png").read_bytes()
+    (tmp_path / "empty.jpg").touch()
+    (tmp_path / "text.jpg").write_text("not a picture")
+    (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "drawing.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    (tmp_path / "\x1b[31mred.jpg").write_bytes(b"GIF89a")
+    Image.new("RGB", (1, 1)).save(tmp_path / "dot.png")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe.jpg")
+    bad = [path for path in sorted(tmp_path.iterdir()) if path.name != "config"]
+    bad.append(tmp_path / "gone.jpg")
+
+    async def script(stage: Stage) -> None:
+        assert len(stage.app.queue.having("failed")) == len(bad) == 9
+        assert len(stage.app.session.entries) == 1
+        await stage.press("escape")
+        told = stage.said("#queue-items")
+        assert all(name in told for name in ("empty.jpg", "text.jpg", "cut.png", "dot.png", "pipe.jpg", "gone.jpg"))
+        assert "\x1b" not in told + stage.text()
+
+    play(script, pack, folder=photos, given=[*bad, photos / "mole.png"])

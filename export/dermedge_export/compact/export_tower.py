@@ -16,6 +16,8 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from dermedge import UsageError
+
 from .calibrate import CalibrationSettings, calibrate_modality, rejection
 from .data import (
     CONDITIONS,
@@ -185,6 +187,11 @@ def export(data: Path, checkpoint: Path, out: Path, settings: ExportSettings) ->
     known = len(photos)
     exact = averaged(embed_views(session(float_graph), crops[:known], settings.views), settings.views)
     checked = quantize_until_right(data, float_graph, int8_graph, vocabulary, photos, crops[:known], exact, settings)
+    if not checked["passed"]:
+        raise UsageError(
+            f"{checkpoint}: int8 costs more than the gate allows ({checked['costs']}), even with "
+            f"{checked['float_layers']} layers left in float; leave more of them in ExportSettings.float_layers"
+        )
     views = embed_views(session(int8_graph), crops, max(settings.compared_views))
     compared = {
         str(count): figures(photos, vocabulary.outputs(averaged(views, count)[:known]))

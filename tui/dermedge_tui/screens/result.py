@@ -98,12 +98,13 @@ class ResultPage(Page):
             )
 
     def _caption(self, entry: Entry) -> Content:
-        said = [entry.scan.photo.name.rpartition("/")[2], day(entry.taken)]
+        name = phrases.printable(entry.scan.photo.name.rpartition("/")[2])
+        said = [day(entry.taken)]
         if entry.scan.modality:
             said.append(_(MODALITIES[entry.scan.modality]))
         if self.queue.busy:
             said.append(_("being judged"))
-        return Content(phrases.printable(", ".join(said)))
+        return Content(f"{name}\n{', '.join(said)}")
 
     def watch_session(self) -> None:
         if self.entry is None:

@@ -1,0 +1,191 @@
+"""Calibration finds what was put in, and keeps what it promises."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dermedge_export.compact import calibrate
+from dermedge_export.compact.calibrate import CalibrationSettings, calibrate_modality, fit_bias, fit_temperature
+from dermedge_export.compact.data import ACK, CONDITIONS, DFB, HAM_LABELS, MEL, NEV, PAD_LABELS, SCC, VAS, Photo
+from dermedge_export.compact.metrics import operating_point
+from dermedge_export.compact.validate import MALIGNANT, Outputs, rejection_mass, softmax
+
+SETTINGS = CalibrationSettings()
+HAM = list(HAM_LABELS.values())
+SINGLE = [(i,) for i in range(4)]
+
+
+def photo(i: int, source: str, label: str, *, group: str | None = None, reject: int = -1) -> Photo:
+    conditions = {"ham": HAM_LABELS, "pad": PAD_LABELS}.get(source, {}).get(label, ())
+    pixels = np.zeros((1, 1, 3), np.uint8)
+    world = 0 if source == "ham" else 1
+    return Photo(source, f"{i}", "val", label, pixels, (0, 0, 1, 1), conditions, world, group or f"{i}", reject)
+
+
+def drawn(count: int, classes: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Logits, and truths drawn with the very probabilities that they state."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 2, (count, classes))
+    return logits, np.array([rng.choice(classes, p=p) for p in softmax(logits)])
+
+
+@pytest.mark.parametrize("scale", [0.4, 1.0, 3.0])
+def test_the_temperature_undoes_a_known_scaling(scale: float) -> None:
+    logits, truth = drawn(4000, 4)
+    assert fit_temperature(logits * scale, truth, SINGLE) == pytest.approx(scale, rel=0.12)
+
+
+def test_a_class_of_two_conditions_is_right_with_either() -> None:
+    logits, truth = drawn(4000, 4)
+    grouped = [(0,), (1,), (2, 3)]
+    found = fit_temperature(2 * logits, np.minimum(truth, 2), grouped)
+    assert found == pytest.approx(2, rel=0.12)
+
+
+def test_the_bias_undoes_a_known_offset_and_sums_to_nothing() -> None:
+    rng = np.random.default_rng(1)
+    truth = np.repeat(np.arange(4), 500)
+    evidence = rng.normal(0, 1, (2000, 4))
+    evidence[np.arange(2000), truth] += 1.0
+    offset = np.array([1.5, -0.5, -1.0, 0.0])
+    bias = fit_bias(evidence + offset, truth, SINGLE, ridge=0.0)
+    assert bias.sum() == pytest.approx(0, abs=1e-9)
+    np.testing.assert_allclose(bias, -offset, atol=0.2)
+
+
+def test_a_ridge_pulls_the_bias_towards_nothing() -> None:
+    rng = np.random.default_rng(2)
+    truth = np.repeat(np.arange(4), 6)
+    logits = rng.normal(0, 1, (24, 4))
+    logits[:, 0] += 3
+    free, held = (fit_bias(logits, truth, SINGLE, ridge) for ridge in (0.0, 0.4))
+    assert np.abs(held).max() < 0.5 * np.abs(free).max()
+
+
+SCORES = st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=2, max_size=60).filter(
+    lambda rows: {flag for _, flag in rows} == {True, False}
+)
+
+
+@given(SCORES, st.sampled_from([0.5, 0.9, 0.95, 1.0]))
+def test_a_threshold_reaches_its_sensitivity_and_no_higher_one_does(
+    rows: list[tuple[float, bool]], wanted: float
+) -> None:
+    scores, positive = np.array([s for s, _ in rows]), np.array([f for _, f in rows])
+    threshold, sensitivity, specificity = operating_point(scores, positive, wanted)
+    assert sensitivity >= wanted - 1e-9
+    assert sensitivity == (scores[positive] >= threshold).mean()
+    assert specificity == (scores[~positive] < threshold).mean()
+    higher = scores[positive & (scores > threshold)]
+    assert len(higher) == 0 or (scores[positive] >= higher.min()).mean() < wanted
+
+
+def judged(count: int = 300, seed: int = 3) -> tuple[Outputs, list[Photo]]:
+    """Lesions, mostly but not always recognised, and photographs of nothing among them."""
+    rng = np.random.default_rng(seed)
+    labels = list(HAM_LABELS)
+    photos = [photo(i, "ham", labels[i % 7], group=f"lesion {i // 2 * 2 + i % 2}") for i in range(count)]
+    photos += [photo(1000 + i, "negative", "hand", reject=0) for i in range(60)]
+    photos += [photo(2000 + i, "skin", "nv", reject=3) for i in range(40)]
+    conditions, rejects = rng.normal(0, 1, (len(photos), 8)), rng.normal(-3, 1, (len(photos), 4))
+    for row, p in enumerate(photos):
+        if p.reject >= 0:
+            rejects[row, p.reject] += 6
+        else:
+            conditions[row, p.conditions[0]] += 3
+    modalities = np.tile([4.0, 0.0], (len(photos), 1))
+    return Outputs(conditions, rejects, modalities), photos
+
+
+@pytest.mark.parametrize("allowed", [0.0, 0.005, 0.02, 0.2])
+def test_the_rejection_threshold_loses_no_more_lesions_than_it_says(allowed: float) -> None:
+    outputs, photos = judged()
+    found = calibrate.rejection(outputs, photos, 0, replace(SETTINGS, lost_lesions=allowed))
+    mass = rejection_mass(outputs.conditions, outputs.rejects)
+    lesion = np.array([p.reject < 0 for p in photos])
+    lost = (mass[lesion] >= found["rejection_threshold"]).mean()
+    assert lost <= allowed
+    assert found["lesions_lost"] == pytest.approx(lost, abs=1e-4)
+    assert found["lesions"] == lesion.sum()
+    hands = np.array([p.label == "hand" for p in photos])
+    assert found["nothing"]["hand"] == {  # type: ignore[index]
+        "photographs": 60,
+        "rejected": pytest.approx((mass[hands] >= found["rejection_threshold"]).mean(), abs=1e-4),
+    }
+    assert set(found["nothing"]) == {"hand", "skin"}  # type: ignore[call-overload]
+
+
+def test_only_photographs_taken_for_the_modality_choose_its_rejection() -> None:
+    outputs, photos = judged()
+    elsewhere = outputs.modalities.copy()
+    elsewhere[:50] = (0.0, 4.0)
+    found = calibrate.rejection(replace(outputs, modalities=elsewhere), photos, 0, SETTINGS)
+    assert found["lesions"] == 250
+
+
+def test_a_label_that_may_be_malignant_or_not_is_left_out_of_the_operating_points() -> None:
+    photos = [photo(0, "ham", "mel"), photo(1, "ham", "akiec"), photo(2, "ham", "nv")]
+    inside, known = calibrate.positives(photos, MALIGNANT)
+    assert inside.tolist() == [True, False, False]
+    assert known.tolist() == [True, False, True]
+
+
+def test_operating_points_reach_their_sensitivity() -> None:
+    outputs, photos = judged()
+    members = [p for p in photos if p.source == "ham"]
+    mass = softmax(outputs.conditions[: len(members)])[:, list(MALIGNANT)].sum(1)
+    found = calibrate.operating_points(mass, members, MALIGNANT, SETTINGS)
+    assert found["positives"] == sum(p.label in ("mel", "bcc") for p in members)
+    for point, wanted in zip(found["points"], SETTINGS.sensitivities, strict=True):  # type: ignore[call-overload]
+        assert point["sensitivity"] >= wanted
+        assert point["cross_fitted_sensitivity"] == pytest.approx(wanted, abs=0.06)
+
+
+def test_one_lesions_photographs_share_a_fold() -> None:
+    owners = [f"lesion {i // 3}" for i in range(60)]
+    folds = calibrate.fold_numbers(owners, 5)
+    assert all(len(set(folds[i : i + 3])) == 1 for i in range(0, 60, 3))
+    assert set(folds) == set(range(5))
+    np.testing.assert_array_equal(folds, calibrate.fold_numbers(owners, 5))
+
+
+def test_a_dermatoscopes_bias_is_fitted_where_it_helps_and_says_the_same_of_both_parts_of_a_label() -> None:
+    outputs, photos = judged()
+    offset = np.zeros(8)
+    offset[NEV], offset[MEL] = 2.5, -2.5
+    constants, bias = calibrate_modality(replace(outputs, conditions=outputs.conditions + offset), photos, 0, SETTINGS)
+    figures = constants["metrics"]
+    assert isinstance(figures, dict)
+    assert bias[MEL] > 0 > bias[NEV]
+    assert bias[SCC] == bias[ACK]
+    assert figures["balanced_accuracy"] > figures["balanced_accuracy_without_bias"] + 0.05
+    assert constants["bias"] == pytest.approx(bias, abs=1e-5)
+
+
+def test_a_bias_that_does_not_help_others_is_not_kept() -> None:
+    rng = np.random.default_rng(0)
+    photos = [photo(i, "ham", label) for i, label in enumerate(list(HAM_LABELS) * 6)]
+    logits = np.full((len(photos), 8), -4.0)
+    for row, p in enumerate(photos):
+        logits[row, p.conditions[0]] = 4 + rng.normal()
+    outputs = Outputs(logits, np.zeros((len(photos), 4)), np.tile([4.0, 0.0], (len(photos), 1)))
+    _, bias = calibrate_modality(outputs, photos, 0, SETTINGS)
+    assert not bias.any()
+
+
+def test_a_phone_gets_no_fitted_bias_and_prefers_no_condition_it_was_never_shown() -> None:
+    rng = np.random.default_rng(0)
+    photos = [photo(i, "pad", label, group=f"patient {i // 2}") for i, label in enumerate(list(PAD_LABELS) * 12)]
+    logits = rng.normal(0, 1, (len(photos), 8))
+    for row, p in enumerate(photos):
+        logits[row, p.conditions[0]] += 2
+    outputs = Outputs(logits, np.zeros((len(photos), 4)), np.tile([0.0, 4.0], (len(photos), 1)))
+    constants, bias = calibrate_modality(outputs, photos, 1, SETTINGS)
+    assert constants["modality"] == "phone"
+    assert [CONDITIONS[i] for i in np.flatnonzero(bias)] == [CONDITIONS[DFB], CONDITIONS[VAS]]
+    assert set(bias[[DFB, VAS]]) == {SETTINGS.unseen_bias}

@@ -1,0 +1,137 @@
+"""The detector's scenes come from training photographs alone, and its training goes on where it stopped."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import tiny_collections
+from dermedge_export.compact import detect
+from dermedge_export.compact.detect import DetectorSettings, Sources, write_dataset
+from dermedge_export.yolo import load_checkpoint
+
+SETTINGS = DetectorSettings(
+    side=96, dermoscopy=8, phone=6, close=2, composed=3, negatives=7, bare=2, blank=2, validation_dermoscopy=4,
+    validation_composed=2, epochs=1, batch=8, bfloat16=False,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_collections.build(tmp_path_factory.mktemp("data"), a_class=1, train=2)
+
+
+@pytest.fixture(scope="module")
+def dataset(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_dataset(data, tmp_path_factory.mktemp("scenes"), SETTINGS)
+
+
+def kinds(dataset: Path, split: str) -> Counter[str]:
+    return Counter(path.name.split("_")[0] for path in (dataset.parent / "images" / split).iterdir())
+
+
+def test_every_kind_of_scene_is_written_as_often_as_asked(dataset: Path) -> None:
+    assert kinds(dataset, "train") == {
+        "derm": 8, "phone": 6, "close": 2, "composed": 3, "negative": 7, "bare": 2, "blank": 2,
+    }  # fmt: skip
+    assert kinds(dataset, "val") == {"derm": 4, "phone": 6, "composed": 2, "negative": 2}
+
+
+def test_lesions_have_labels_inside_their_frame_and_nothing_else_has(dataset: Path) -> None:
+    for image in sorted((dataset.parent / "images").rglob("*.jpg")):
+        label = dataset.parent / "labels" / image.parent.name / f"{image.stem}.txt"
+        lines = label.read_text().splitlines()
+        kind = image.name.split("_")[0]
+        assert bool(lines) is (kind in ("derm", "phone", "close", "composed")), image.name
+        assert max(Image.open(image).size) <= SETTINGS.side
+        for line in lines:
+            number, x, y, w, h = map(float, line.split())
+            assert number == 0
+            assert min(x - w / 2, y - h / 2) >= -1e-5
+            assert max(x + w / 2, y + h / 2) <= 1 + 1e-5
+            assert min(w, h) > 0
+
+
+def test_a_validation_scene_is_the_photograph_with_its_own_box(data: Path, dataset: Path) -> None:
+    row = Sources(data).of("pad_ufes", "val")[0]
+    label = (dataset.parent / "labels" / "val" / "phone_00004.txt").read_text()
+    _, x, y, w, h = map(float, label.split())
+    corners = [(x - w / 2), (y - h / 2), (x + w / 2), (y + h / 2)]
+    wanted = [float(row[k]) / tiny_collections.SIDE for k in ("x0", "y0", "x1", "y1")]
+    assert corners == pytest.approx(wanted, abs=1e-4)
+
+
+def test_scenes_are_written_once(data: Path, dataset: Path) -> None:
+    before = {p: p.stat().st_mtime_ns for p in dataset.parent.rglob("*") if p.is_file()}
+    assert write_dataset(data, dataset.parent, replace(SETTINGS, dermoscopy=99)) == dataset
+    assert {p: p.stat().st_mtime_ns for p in dataset.parent.rglob("*") if p.is_file()} == before
+    assert json.loads(dataset.read_text())["names"] == {"0": "lesion"}
+
+
+def test_training_scenes_hold_nothing_of_other_splits(data: Path, tmp_path: Path) -> None:
+    """The archives hold the training photographs alone: to touch any other would fail."""
+    for name in ("ham10000", "pad_ufes", "negatives"):
+        rows = Sources(data).of(name, "train")
+        wanted = {row["image_id"] for row in rows}
+        with zipfile.ZipFile(data / f"{name}.zip") as full, zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as bare:
+            for member in full.namelist():
+                if member == "labels.csv" or Path(member).stem in wanted:
+                    bare.writestr(member, full.read(member))
+    made = Counter(kind for kind, _ in detect._scenes(Sources(tmp_path), SETTINGS, "train"))
+    assert made["composed"] == SETTINGS.composed
+    with pytest.raises(KeyError):
+        list(detect._scenes(Sources(tmp_path), SETTINGS, "val"))
+
+
+def test_the_sharper_square_of_a_frame_comes_with_the_box_on_its_lesion(data: Path) -> None:
+    sources = Sources(data)
+    rows = sources.of("ham10000", "train")
+    photo = sources.crop(next(r for r in rows if r["has_crop224"] == "1" and r["label"] == "mel"))
+    assert photo is not None
+    assert photo.box is not None
+    ys, xs = np.nonzero(photo.rgb.max(2) < 120)
+    assert (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1) == pytest.approx(photo.box, abs=2.5)
+    row = next(r for r in rows if r["has_crop224"] == "1")
+    assert sources.crop(row | {"x0": "10"}) is None
+    assert sources.crop(row | {"has_crop224": "0"}) is None
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folded weights with COCO's eighty classes in the layout of the real file, untrained."""
+    from safetensors.torch import save_file
+
+    from dermedge_export.torchvision_absent import prepare_ultralytics
+
+    prepare_ultralytics()
+    from ultralytics.nn.tasks import DetectionModel
+
+    torch.manual_seed(0)
+    model = DetectionModel("yolov8n.yaml", ch=3, nc=80, verbose=False).eval()
+    model.fuse(verbose=False)
+    path = tmp_path_factory.mktemp("weights") / "folded.safetensors"
+    save_file({k: v.contiguous().clone() for k, v in model.state_dict().items()}, path)
+    return path
+
+
+def test_a_training_started_again_goes_on_and_leaves_a_lesion_detector(
+    dataset: Path, weights: Path, tmp_path: Path
+) -> None:
+    best = detect.train(dataset, weights, tmp_path, SETTINGS)
+    first = load_checkpoint(best)
+    assert dict(first.names) == {0: "lesion"}
+    rows = (tmp_path / "run" / "results.csv").read_text().splitlines()
+    assert len(rows) == 2
+    kept = tmp_path / "run" / "weights" / "epoch0.pt"
+    before = kept.read_bytes()
+    detect.train(dataset, weights, tmp_path, replace(SETTINGS, epochs=2))
+    assert len((tmp_path / "run" / "results.csv").read_text().splitlines()) == 3
+    assert kept.read_bytes() == before, "the first epoch was trained again"

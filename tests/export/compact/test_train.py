@@ -1,0 +1,187 @@
+"""A training that is killed goes on where it was; its parts do what their names say."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import tiny_collections
+from dermedge_export.compact import train
+from dermedge_export.compact.augment import AugmentSettings
+from dermedge_export.compact.batches import BatchSettings, TrainingBatches
+from dermedge_export.compact.build import imagenet_weights
+from dermedge_export.compact.data import read_photos
+from dermedge_export.compact.network import NetworkSettings, Tower, load_imagenet
+from dermedge_export.compact.tower_graph import load_tower
+from dermedge_export.compact.train import TrainSettings
+
+SOURCES = ("ham", "pad", "isic", "negative")
+SETTINGS = TrainSettings(
+    epochs=4, steps=2, sizes=((0.5, 32), (1.0, 64)), freeze_after=0.25, warmup=2, evaluate_every=4, seed=3
+)
+
+
+def run(data: Path, out: Path) -> None:
+    network, batches = NetworkSettings(dimension=16), BatchSettings(batch=12)
+    weights = imagenet_weights("lite0")
+    train.train(data, out, weights, network, batches, AugmentSettings(), SETTINGS, SOURCES, bf16=False)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_collections.build(tmp_path_factory.mktemp("data"), a_class=1, train=1)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("whole")
+    run(data, out)
+    return out
+
+
+def killed_after_its_first_checkpoint(data: Path, out: Path) -> int:
+    """The epoch that the checkpoint of the killed run holds."""
+    environment = os.environ | {"PYTHONPATH": str(Path(tiny_collections.__file__).parent)}
+    process = subprocess.Popen([sys.executable, __file__, str(data), str(out)], env=environment)
+    while not (out / "last.pt").exists():
+        assert process.poll() is None, "the training ended before its first checkpoint"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    return int(torch.load(out / "last.pt", weights_only=True)["epoch"])
+
+
+def same(one: object, two: object) -> bool:
+    if isinstance(one, torch.Tensor):
+        return isinstance(two, torch.Tensor) and torch.equal(one, two)
+    if isinstance(one, dict):
+        return isinstance(two, dict) and list(one) == list(two) and all(same(one[k], two[k]) for k in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(two) and all(map(same, one, two))  # type: ignore[arg-type]
+    return one == two
+
+
+def test_a_killed_training_ends_in_the_very_state_of_an_uninterrupted_one(
+    data: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    assert killed_after_its_first_checkpoint(data, tmp_path) < SETTINGS.epochs
+    run(data, tmp_path)
+    whole, resumed = (torch.load(p / "last.pt", weights_only=True) for p in (uninterrupted, tmp_path))
+    assert resumed["epoch"] == whole["epoch"] == SETTINGS.epochs
+    for part in ("tower", "average", "optimiser", "network", "priors", "size"):
+        assert same(whole[part], resumed[part]), part
+    last = [json.loads((p / "log.jsonl").read_text().splitlines()[-1]) for p in (uninterrupted, tmp_path)]
+    assert last[0]["loss"] == last[1]["loss"]
+    assert last[0]["ham_balanced"] == last[1]["ham_balanced"]
+
+
+def test_a_finished_training_started_again_changes_nothing(data: Path, uninterrupted: Path) -> None:
+    before = (uninterrupted / "last.pt").read_bytes()
+    run(data, uninterrupted)
+    assert (uninterrupted / "last.pt").read_bytes() == before
+
+
+def test_what_training_leaves_opens_as_a_tower_for_export(uninterrupted: Path) -> None:
+    entries = [json.loads(line) for line in (uninterrupted / "log.jsonl").read_text().splitlines()]
+    assert [e["size"] for e in entries] == [32, 32, 64, 64]
+    assert all(np.isfinite(e["loss"]) for e in entries)
+    state = torch.load(uninterrupted / "last.pt", weights_only=True)
+    tower = load_tower(uninterrupted / "last.pt")
+    assert all(torch.equal(value, state["average"][name]) for name, value in tower.state_dict().items())
+    assert not all(torch.equal(v, state["average"][k]) for k, v in state["tower"].items())
+    assert not list(uninterrupted.glob("*.partial"))
+
+
+def test_the_first_layers_stay_at_their_averages_once_frozen(uninterrupted: Path) -> None:
+    state = torch.load(uninterrupted / "last.pt", weights_only=True)
+    frozen = [k for k in state["tower"] if k.startswith("backbone.") and int(k.split(".")[1]) < SETTINGS.frozen_layers]
+    assert frozen
+    for name in frozen:
+        torch.testing.assert_close(state["tower"][name], state["average"][name], atol=1e-6, rtol=1e-5)
+
+
+def test_steps_on_one_batch_lower_its_loss(data: Path) -> None:
+    photos = read_photos(data, SOURCES, ("train",))
+    stream = TrainingBatches(photos, 64, 1, BatchSettings(batch=12), AugmentSettings())
+    batch, priors = next(iter(stream)), torch.from_numpy(stream.priors())
+    settings = TrainSettings(mixup=0.0)
+    torch.manual_seed(0)
+    tower = Tower(NetworkSettings(dimension=16, dropout=0.0, drop_path=0.0))
+    load_imagenet(tower.backbone, imagenet_weights("lite0"))
+    optimiser, losses = train.optimiser_for(tower.train(), settings), []
+    for _ in range(8):
+        loss = train.batch_loss(tower, batch, priors, settings, bf16=False)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.8 * losses[0]
+
+
+LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 0.5]])
+
+
+def test_the_loss_of_a_set_asks_only_that_the_truth_is_somewhere_in_it() -> None:
+    one = torch.tensor([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+    torch.testing.assert_close(
+        train.partial_loss(LOGITS, one, 0.0),
+        torch.nn.functional.cross_entropy(LOGITS, torch.tensor([1, 0]), reduction="none"),
+    )
+    pair = torch.tensor([[0.0, 1.0, 1.0], [1.0, 1.0, 0.0]])
+    chance = LOGITS.softmax(1)
+    wanted = -torch.stack([chance[0, 1] + chance[0, 2], chance[1, 0] + chance[1, 1]]).log()
+    torch.testing.assert_close(train.partial_loss(LOGITS, pair, 0.0), wanted)
+    torch.testing.assert_close(train.partial_loss(LOGITS, torch.ones(2, 3), 0.0), torch.zeros(2), atol=1e-6, rtol=0)
+    assert (train.partial_loss(LOGITS, one, 0.2)[1] == train.partial_loss(LOGITS, one, 0.0)[1]).item()
+
+
+@pytest.mark.parametrize(
+    ("step", "progress", "factor"), [(0, 0.0, 0.1), (9, 0.0, 1.0), (50, 0.5, 0.505), (99, 1.0, 0.01), (120, 1.4, 0.01)]
+)
+def test_the_rate_warms_up_and_falls_as_a_cosine(step: int, progress: float, factor: float) -> None:
+    assert train.rate_factor(step, progress, TrainSettings(warmup=10)) == pytest.approx(factor)
+
+
+@pytest.mark.parametrize(("progress", "size"), [(0.0, 128), (0.39, 128), (0.4, 160), (0.72, 192), (1.0, 192), (2, 192)])
+def test_crops_grow_over_the_run(progress: float, size: int) -> None:
+    assert train.size_at(progress, TrainSettings()) == size
+
+
+def test_every_parameter_is_trained_once_and_only_kernels_decay() -> None:
+    tower = Tower(NetworkSettings(dimension=8))
+    groups = train.optimiser_for(tower, TrainSettings()).param_groups
+    listed = [id(p) for g in groups for p in g["params"]]
+    assert sorted(listed) == sorted(id(p) for p in tower.parameters())
+    decayed = {id(p) for g in groups if g["weight_decay"] > 0 for p in g["params"]}
+    kernels = {id(p) for n, p in tower.named_parameters() if n.startswith("backbone") and p.ndim > 1}
+    assert decayed == kernels
+
+
+def test_an_average_moves_by_its_share_and_copies_counters() -> None:
+    average, tower = Tower(NetworkSettings(dimension=8)), Tower(NetworkSettings(dimension=8))
+    with torch.no_grad():
+        average.shared.fill_(0.0)
+        tower.shared.fill_(1.0)
+        tower.backbone[1].num_batches_tracked.fill_(7)
+    train.average_into(average, tower, 0.9)
+    torch.testing.assert_close(average.shared.detach(), torch.full_like(average.shared, 0.1))
+    assert average.backbone[1].num_batches_tracked == 7
+
+
+def test_a_run_by_time_counts_earlier_sittings() -> None:
+    clock = train.Clock(TrainSettings(minutes=10), spent=300.0, started=time.time())
+    assert clock.progress(0) == pytest.approx(0.5, abs=0.01)
+    assert train.Clock(TrainSettings(epochs=4, steps=5), 0.0, 0.0).progress(5) == 0.25
+
+
+if __name__ == "__main__":
+    run(Path(sys.argv[1]), Path(sys.argv[2]))
