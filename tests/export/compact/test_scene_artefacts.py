@@ -58,8 +58,9 @@ def test_corners_grow_dark_and_a_lesion_never_does() -> None:
 
 
 def test_a_lesion_in_the_corner_keeps_its_corner_bright() -> None:
-    for seed in range(20):
-        np.testing.assert_array_equal(vignette(FLAT, ((0, 0, 30, 30),), np.random.default_rng(seed)), FLAT)
+    for seed in range(40):
+        seen = vignette(FLAT, ((0, 0, 30, 30),), np.random.default_rng(seed))
+        assert seen[:30, :30].min() > 90
 
 
 @pytest.mark.parametrize("dermatoscope", [True, False])

@@ -34,9 +34,14 @@ def overlap(a: tuple[float, ...], b: tuple[float, ...]) -> float:
     return shared / (sum(areas) - shared)
 
 
-def dark_box(rgb: np.ndarray) -> tuple[float, ...]:
-    ys, xs = np.nonzero(rgb.max(2) < 0.5 * np.median(rgb.max(2)))
-    return float(xs.min()), float(ys.min()), float(xs.max() + 1), float(ys.max() + 1)
+def dark_box(rgb: np.ndarray, near: tuple[float, ...]) -> tuple[float, ...]:
+    """What is dark in the surroundings of a box, away from dark corners and ink elsewhere."""
+    x0, y0, x1, y1 = near
+    reach = 0.3 * max(x1 - x0, y1 - y0)
+    left, top = max(0, int(x0 - reach)), max(0, int(y0 - reach))
+    window = rgb[top : int(y1 + reach), left : int(x1 + reach)].max(2)
+    ys, xs = np.nonzero(window < (np.percentile(window, 90) + np.percentile(window, 5)) / 2)
+    return float(left + xs.min()), float(top + ys.min()), float(left + xs.max() + 1), float(top + ys.max() + 1)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -164,7 +169,7 @@ def test_a_reframed_photographs_box_stays_on_its_lesion(kind: str) -> None:
         x, y = int((box[0] + box[2]) / 2), int((box[1] + box[3]) / 2)
         middle = np.median(scene.rgb[max(0, y - 6) : y + 6, max(0, x - 6) : x + 6])
         assert middle < 0.75 * np.percentile(scene.rgb, 75), seed
-        close.append(overlap(dark_box(scene.rgb), box))
+        close.append(overlap(dark_box(scene.rgb, box), box))
         assert min(width, height) > 40
     assert np.median(close) > 0.85
 
