@@ -48,8 +48,8 @@ arm-test: .venv-test/installed  ## Run the embedded pack, or PACK=folder, on emu
 	.venv-test/bin/python -m pytest tests/arm/emulated.py
 
 oldest-test: .venv-oldest/installed  ## Test the runtime on the oldest Python and libraries served; PYTHON310=interpreter
-	PYTHONPATH=runtime .venv-oldest/bin/python -m pytest $(OLDEST_TESTS)
-	if test -e artifacts/compact/pack.json; then PYTHONPATH=runtime .venv-oldest/bin/python -m dermedge doctor; fi
+	PYTHONPATH="$(CURDIR)/runtime" .venv-oldest/bin/python -m pytest $(OLDEST_TESTS)
+	if test -e artifacts/compact/pack.json; then PYTHONPATH="$(CURDIR)/runtime" .venv-oldest/bin/python -m dermedge doctor; fi
 
 check: .venv-test/installed  ## Lint, check the types, and see whether the pack's JSON Schema is in step
 	.venv-test/bin/python -m ruff check
@@ -102,7 +102,7 @@ clean:  ## Remove environments, builds and caches; packs stay
 .venv-oldest/installed: pyproject.toml Makefile
 	@: $(or $(PYTHON310),$(error no Python 3.10 was found; name one: make oldest-test PYTHON310=/path/to/python3.10))
 	$(PYTHON310) -m venv .venv-oldest
-	.venv-oldest/bin/python $(PIP_INSTALL) numpy==2.0.0 pillow==12.3.0 onnxruntime==1.19.2 \
+	.venv-oldest/bin/python $(PIP_INSTALL) numpy==2.0.0 pillow==12.3.0 pillow-heif==1.3.0 onnxruntime==1.19.2 \
 		'onnx>=1.23.2,<1.24' 'pytest>=9.0' 'hypothesis>=6.150' 'jsonschema>=4.26'
 	@touch $@
 

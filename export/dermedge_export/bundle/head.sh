@@ -23,7 +23,7 @@ else
   home=$root/opt/dermedge
   [ -d "$home" ] || made=$home
   mkdir -p "$home" || fail "$home cannot be written"
-  free=$(df -Pk "$home" | awk 'END { print $4 }')
+  free=$(df -k --output=avail "$home" | tail -n 1 | tr -d ' ')
   [ "$free" -ge @KB@ ] || fail "$((@KB@ / 1024)) MB are needed in $home and $((free / 1024)) MB are free; make room"
   room=$(mktemp -d "$home/.incoming.XXXXXX") || fail "$home cannot be written"
   tail -n +@LINES@ "$0" | tar -x -C "$room" || fail "unpacking into $home failed; make room. Nothing was changed."

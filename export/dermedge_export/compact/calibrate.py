@@ -8,17 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .. import metrics
 from .data import ACK, CONDITIONS, HAM_LABELS, MODALITIES, PAD_LABELS, SCC, Photo
-from .metrics import (
+from .validate import (
+    MALIGNANT,
+    REFERRAL,
     Flags,
     Floats,
-    auc,
-    balanced_accuracy,
-    calibration_error,
+    Outputs,
+    class_index,
     group_probabilities,
-    operating_point,
+    mass,
+    rejection_mass,
+    softmax,
 )
-from .validate import MALIGNANT, REFERRAL, Outputs, class_index, mass, rejection_mass, softmax
 
 LABELS = (HAM_LABELS, PAD_LABELS)
 SOURCES = ("ham", "pad")
@@ -64,7 +67,7 @@ def cross_fitted_bias_accuracy(
         inside = fold == index
         bias = fit_bias(logits[~inside], truth[~inside], classes, settings.ridge)
         answers[inside] = group_probabilities(softmax(logits[inside] + bias), list(classes)).argmax(1)
-    return balanced_accuracy(answers, truth)
+    return metrics.balanced_accuracy(truth, answers)
 
 
 def fit_temperature(logits: Floats, truth: NDArray[np.int64], groups: Sequence[tuple[int, ...]]) -> float:
@@ -76,7 +79,7 @@ def fit_temperature(logits: Floats, truth: NDArray[np.int64], groups: Sequence[t
         right = grouped.argmax(1) == truth
         # Several widths of bins, so that the choice hangs on no single bin's border; the log loss decides
         # between temperatures that are as good.
-        error = np.mean([calibration_error(confidence, right, bins) for bins in (10, 15, 20)])
+        error = np.mean([metrics.expected_calibration_error(confidence, right, bins) for bins in (10, 15, 20)])
         bounded = np.clip(confidence, 1e-6, 1 - 1e-6)
         loss = -np.where(right, np.log(bounded), np.log(1 - bounded)).mean()
         best = min(best, (float(error + 0.05 * loss), float(temperature)))
@@ -97,7 +100,7 @@ def cross_fitted(scores: Floats, positive: Flags, groups: list[str], wanted: flo
     called = np.zeros(len(scores), bool)
     for index in range(folds):
         inside = fold == index
-        threshold = operating_point(scores[~inside], positive[~inside], wanted)[0]
+        threshold = metrics.cut_for_sensitivity(positive[~inside], scores[~inside], wanted)
         called[inside] = scores[inside] >= threshold
     return float(called[positive].mean()), float((~called[~positive]).mean())
 
@@ -117,14 +120,14 @@ def operating_points(
     groups = [p.group for p, k in zip(photos, known, strict=True) if k]
     points = []
     for wanted in settings.sensitivities:
-        threshold, sensitivity, specificity = operating_point(scores, flags, wanted)
+        threshold = metrics.cut_for_sensitivity(flags, scores, wanted)
         crossed = cross_fitted(scores, flags, groups, wanted, settings.folds)
         points.append(
             {
                 "target_sensitivity": wanted,
                 "threshold": round(threshold, 6),
-                "sensitivity": round(sensitivity, 4),
-                "specificity": round(specificity, 4),
+                "sensitivity": round(metrics.sensitivity(flags, scores, threshold), 4),
+                "specificity": round(metrics.specificity(flags, scores, threshold), 4),
                 "cross_fitted_sensitivity": round(crossed[0], 4),
                 "cross_fitted_specificity": round(crossed[1], 4),
             }
@@ -133,7 +136,7 @@ def operating_points(
         "conditions": [CONDITIONS[c] for c in conditions],
         "positives": int(flags.sum()),
         "negatives": int((~flags).sum()),
-        "auc": round(auc(scores, flags), 4),
+        "auc": round(metrics.auc(flags, scores), 4),
         "points": points,
     }
 
@@ -159,7 +162,7 @@ def rejection(outputs: Outputs, photos: list[Photo], world: int, settings: Calib
         "lesions": len(lesions),
         "lesions_lost": round(lost, 4),
         "nothing": caught,
-        "auc": round(auc(rejected[seen], nothing[seen]), 4),
+        "auc": round(metrics.auc(nothing[seen], rejected[seen]), 4),
     }
 
 
@@ -176,7 +179,7 @@ def calibrate_modality(
     logits, groups = outputs.conditions[chosen], list(labels.values())
     shown = [c for group in groups for c in group]
     truth = class_index(members, list(labels))
-    plain = balanced_accuracy(group_probabilities(softmax(logits), groups).argmax(1), truth)
+    plain = metrics.balanced_accuracy(truth, group_probabilities(softmax(logits), groups).argmax(1))
     crossed = cross_fitted_bias_accuracy(logits, truth, groups, [p.group for p in members], settings)
     bias = np.zeros(len(CONDITIONS))
     if crossed > plain:
@@ -203,14 +206,14 @@ def calibrate_modality(
             "lesion_photographs": len(members),
             "groups": len({p.group for p in members}),
             "counts": {name: int((truth == i).sum()) for i, name in enumerate(labels)},
-            "balanced_accuracy": round(balanced_accuracy(grouped.argmax(1), truth), 4),
+            "balanced_accuracy": round(metrics.balanced_accuracy(truth, grouped.argmax(1)), 4),
             "balanced_accuracy_without_bias": round(plain, 4),
             "balanced_accuracy_bias_cross_fitted": round(crossed, 4),
             "recall": {n: round(float(right[truth == i].mean()), 3) for i, n in enumerate(labels)},
-            "auc": {n: round(auc(grouped[:, i], truth == i), 4) for i, n in enumerate(labels)},
+            "auc": {n: round(metrics.auc(truth == i, grouped[:, i]), 4) for i, n in enumerate(labels)},
             "accuracy": round(float(right.mean()), 4),
             "other_condition_first": round(float((~np.isin(free, shown)).mean()), 4),
-            "calibration_error": round(calibration_error(grouped.max(1), right), 4),
+            "calibration_error": round(metrics.expected_calibration_error(grouped.max(1), right), 4),
             "modality_recognised": round(float((outputs.modalities.argmax(1)[chosen] == world).mean()), 4),
         },
     }

@@ -204,9 +204,13 @@ def train(dataset: Path, weights: Path, out: Path, settings: DetectorSettings) -
             return load_folded(start, _statistics_images(dataset.parent, settings.side))
 
     start, last = weights, out / "run" / "weights" / "last.pt"
+    # A finished run's checkpoints have no epoch left, and Ultralytics refuses to resume them.
+    if last.exists() and torch.load(last, map_location="cpu", weights_only=False)["epoch"] < 0:
+        return last.with_name("best.pt")
     options: dict[str, Any] = {
         "model": str(last) if last.exists() else ARCHITECTURE,
-        "resume": last.exists(),
+        # With True, Ultralytics takes the newest last*.pt anywhere below the working directory.
+        "resume": str(last) if last.exists() else False,
         "data": str(dataset), "imgsz": settings.side, "epochs": settings.epochs, "batch": settings.batch,
         "nbs": settings.batch, "project": str(out), "name": "run", "exist_ok": True, "save_dir": str(out / "run"),
         "device": "cpu",

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..metrics import auc, balanced_accuracy
 from .data import ACK, BCC, HAM_LABELS, MEL, PAD_LABELS, SCC, Photo
-from .metrics import Floats, auc, balanced_accuracy, group_probabilities
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
 
 MALIGNANT = (MEL, BCC, SCC)
 REFERRAL = (MEL, BCC, SCC, ACK)
@@ -21,6 +24,11 @@ class Outputs:
     conditions: NDArray[np.float64]
     rejects: NDArray[np.float64]
     modalities: NDArray[np.float64]
+
+
+def group_probabilities(probabilities: Floats, groups: list[tuple[int, ...]]) -> Floats:
+    """Sum the conditions' probabilities into a dataset's own classes."""
+    return np.stack([probabilities[:, list(group)].sum(1) for group in groups], 1)
 
 
 def softmax(logits: Floats) -> Floats:
@@ -59,17 +67,17 @@ def figures(photos: list[Photo], outputs: Outputs) -> dict[str, float]:
         p = probabilities[chosen]
         truth = class_index(members, list(labels))
         grouped = group_probabilities(p, list(labels.values()))
-        result[f"{name}_balanced"] = balanced_accuracy(grouped.argmax(1), truth)
-        result[f"{name}_melanoma_auc"] = auc(p[:, MEL], np.array([m.label.lower() == "mel" for m in members]))
+        result[f"{name}_balanced"] = balanced_accuracy(truth, grouped.argmax(1))
+        result[f"{name}_melanoma_auc"] = auc(np.array([m.label.lower() == "mel" for m in members]), p[:, MEL])
         wanted = REFERRAL if name == "ham" else MALIGNANT
-        result[f"{name}_malignant_auc"] = auc(mass(p, wanted), is_malignant(members))
+        result[f"{name}_malignant_auc"] = auc(is_malignant(members), mass(p, wanted))
     chosen = source == "isic"
     if chosen.any():
         truth_melanoma = np.array([p.label == "melanoma" for p in photos if p.source == "isic"])
-        result["isic_melanoma_auc"] = auc(probabilities[chosen, MEL], truth_melanoma)
+        result["isic_melanoma_auc"] = auc(truth_melanoma, probabilities[chosen, MEL])
     negative = source == "negative"
     if negative.any():
-        result["reject_auc"] = auc(rejection_mass(outputs.conditions, outputs.rejects), negative)
+        result["reject_auc"] = auc(negative, rejection_mass(outputs.conditions, outputs.rejects))
     lesion = ~negative
     world = np.array([p.modality for p in photos])
     result["modality"] = float((outputs.modalities.argmax(1) == world)[lesion].mean())

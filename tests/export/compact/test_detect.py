@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import zipfile
 from collections import Counter
 from dataclasses import replace
@@ -122,16 +123,24 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_a_training_started_again_goes_on_and_leaves_a_lesion_detector(
-    dataset: Path, weights: Path, tmp_path: Path
+def test_a_training_leaves_a_lesion_detector_and_started_again_goes_on_where_it_stopped(
+    dataset: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    best = detect.train(dataset, weights, tmp_path, SETTINGS)
-    first = load_checkpoint(best)
-    assert dict(first.names) == {0: "lesion"}
-    rows = (tmp_path / "run" / "results.csv").read_text().splitlines()
-    assert len(rows) == 2
-    kept = tmp_path / "run" / "weights" / "epoch0.pt"
-    before = kept.read_bytes()
-    detect.train(dataset, weights, tmp_path, replace(SETTINGS, epochs=2))
-    assert len((tmp_path / "run" / "results.csv").read_text().splitlines()) == 3
-    assert kept.read_bytes() == before, "the first epoch was trained again"
+    # Beside the run lies a newer checkpoint of something else, as the tower's does in a build.
+    monkeypatch.chdir(tmp_path)
+    out, results = tmp_path / "detector", tmp_path / "detector" / "run" / "results.csv"
+    best = detect.train(dataset, weights, out, SETTINGS)
+    assert dict(load_checkpoint(best).names) == {0: "lesion"}
+    assert len(results.read_text().splitlines()) == 2
+
+    first = out / "run" / "weights" / "epoch0.pt"
+    before, finished = first.read_bytes(), best.read_bytes()
+    assert detect.train(dataset, weights, out, SETTINGS) == best
+    assert best.read_bytes() == finished, "a finished run was trained again"
+
+    # What a run that was killed after its first epoch leaves.
+    shutil.copy(first, out / "run" / "weights" / "last.pt")
+    torch.save({"epoch": 3}, tmp_path / "last.pt")
+    assert detect.train(dataset, weights, out, replace(SETTINGS, epochs=2)) == best
+    assert len(results.read_text().splitlines()) == 3
+    assert first.read_bytes() == before, "the first epoch was trained again"
