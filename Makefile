@@ -19,7 +19,7 @@ OLDEST_TESTS := tests/runtime
 RUNTIME_SOURCES := pyproject.toml hatch_build.py $(shell find runtime tui export artifacts/compact -mindepth 1 \
 	! -path '*/__pycache__*' ! -path '*/.*' 2>/dev/null)
 
-.PHONY: help scan tui doctor bench test test-export arm-test oldest-test check compact evaluate export export-bench wheel bundle clean
+.PHONY: help scan tui doctor bench test test-export arm-test oldest-test check compact evaluate export export-bench wheel bundle bundle-test clean
 
 help:  ## Print this list
 	@sed -nE 's/^([a-z-]+):.*  ## (.*)/  make \1\t\2/p' Makefile | expand -t 21
@@ -77,6 +77,9 @@ wheel: .venv-test/installed  ## Build the wheel, with the embedded pack in it, i
 bundle: .venv-test/installed  ## Build the offline installer into ./dist: ARCH=aarch64 or ARCH=x86_64; PACK=folder for another pack
 	@: "$${ARCH:?say for which machine: make bundle ARCH=aarch64, or ARCH=x86_64}"
 	.venv-test/bin/python -m dermedge_export.bundle --arch "$$ARCH" $${PACK:+--pack "$$PACK"}
+
+bundle-test: .venv-test/installed  ## Install, upgrade, roll back and uninstall the bundle on bare Debians without a network (as root)
+	.venv-test/bin/python -m pytest tests/export/bare_debian.py
 
 clean:  ## Remove environments, builds and caches; packs stay
 	rm -rf .arm .venv .venv-test .venv-export .venv-bench .venv-oldest dist overlays bench .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -12,7 +12,6 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from dermedge.pack import find, verify
 from dermedge.scorer import SEXES, Facts
 
 from . import figures
+from .answers import Answer
 from .metrics import Rectangle, dice, iou
 from .photos import COLLECTIONS, Collection, Found, LabelledPhoto, find_collections
 from .results import flat, results_in_words
@@ -39,33 +39,6 @@ SPLITS: Mapping[Collection, str] = {
 
 SAME = 0.002
 """Figures that are this close are the same."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the runtime said about one labelled photograph."""
-
-    photo: LabelledPhoto
-    level: str
-    modality: str | None
-    boxes: tuple[Rectangle, ...]
-    """Of the lesions that were judged, the surest first."""
-    refused: tuple[Rectangle, ...]
-    """Boxes that the detector proposed and the tower refused."""
-    probabilities: Mapping[str, float] | None
-    """The surest lesion's; None where no lesion was judged."""
-    malignant: float
-    referral: float
-    """Both 0 where no lesion was judged."""
-    level_with_facts: str | None
-    probabilities_with_facts: Mapping[str, float] | None
-    """Asked again with age, sex and body site, if the pack has priors and the labels have facts."""
-    overlap: float | None
-    """Best IoU of a judged lesion's box with the mask's box; None where there is no mask."""
-    proposed: float | None
-    """The same, over refused boxes too."""
-    dice: float | None
-    """Of the surest lesion's outline; 0 where no lesion was judged, None without a mask or a segmenter."""
 
 
 def answer(scanner: Scanner, photo: LabelledPhoto, *, masks: bool) -> Answer:

@@ -12,7 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,8 @@ from numpy.typing import NDArray
 from dermedge.pack.manifest import Condition
 
 from . import metrics
+from .answers import Answer
 from .photos import CLASSES, MODALITY, Classes, Collection
-
-if TYPE_CHECKING:
-    from .evaluate import Answer
 
 Statistic = Callable[[NDArray[np.intp]], float]
 """From indices of photographs to a number."""

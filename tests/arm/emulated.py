@@ -69,7 +69,7 @@ class Machine:
         if self.architecture == "aarch64":
             root = arm_root.existing()
             # qemu 7 shows the host's file, and ONNX Runtime aborts on finding no ARM core in it.
-            (root.folder / "proc" / "cpuinfo").write_text(self._cpuinfo())
+            (root.folder / "proc" / "cpuinfo").write_text(self.cpuinfo())
             command = ["qemu-aarch64", "-L", root.folder, "-cpu", self.cpu, root.python]
             environment["PYTHONPATH"] = str(root.site)
         elif self.architecture:
@@ -87,7 +87,8 @@ class Machine:
         except json.JSONDecodeError:
             return [json.loads(line) for line in text.splitlines()]
 
-    def _cpuinfo(self) -> str:
+    def cpuinfo(self) -> str:
+        """What Linux shows as /proc/cpuinfo on such a machine."""
         dot = " asimddp" if self.cpu == "cortex-a76" else ""
         one = (
             "processor\t: {}\nBogoMIPS\t: 108.00\nFeatures\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 cpuid"

@@ -51,6 +51,14 @@ def existing() -> Root:
 
 
 def build() -> Root:
+    folder = debian()
+    root = Root(folder, folder / "site")
+    _install(root)
+    return root
+
+
+def debian() -> Path:
+    """The unpacked Debian, downloaded once."""
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]
     if missing:
         raise RootError(f"{' and '.join(missing)} not found: apt-get install debootstrap qemu-user")
@@ -59,9 +67,7 @@ def build() -> Root:
     folder = CACHE / suite()
     if not (CACHE / f"{suite()}.unpacked").exists():
         _unpack_debian(folder)
-    root = Root(folder, folder / "site")
-    _install(root)
-    return root
+    return folder
 
 
 def suite() -> str:

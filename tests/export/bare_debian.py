@@ -1,7 +1,8 @@
 """The offline bundle on a bare Debian without a network: a real root, in a namespace that has no interface.
 
 Run by `make bundle-test`; it needs root, debootstrap and some minutes, so the ordinary test run leaves it out.
-The bundles are built from a copy of the checkout with a small pack in it, in three versions.
+The bundles are built from a copy of the checkout with a small pack in it, in three versions. For aarch64 the root's
+programs run under qemu, by a binfmt_misc of the namespace's own (Linux 6.7); the machine's stays as it is.
 """
 
 from __future__ import annotations
@@ -17,26 +18,48 @@ from typing import Any
 import pytest
 
 import tiny_pack
+from arm import root as arm_root
+from arm.emulated import A72
 from dermedge_export.bundle import build
 
 CHECKOUT = Path(__file__).parents[2]
 CACHE = CHECKOUT / ".arm" / "bare"
-WHEELS = CHECKOUT / "dist" / f"wheels-{platform.machine()}"
 SUITE = platform.freedesktop_os_release().get("VERSION_CODENAME", "stable")
 PYTHON = {"bookworm": "3.11", "trixie": "3.13"}[SUITE]
 PLACES = ("opt", "etc/dermedge", "etc/systemd/system", "usr/local/bin", "var/lib/dermedge")
 
 
+# The ELF header of an aarch64 program; O, C and F: open it, with its own rights, by the interpreter as opened here.
+BINFMT = (
+    r":aarch64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
+    r":\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:$(command -v qemu-aarch64-static):OCF"
+)
+ENTER = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
+ENTER_EMULATED = f"""set -e
+mount -t proc proc /proc
+mount -t binfmt_misc none /proc/sys/fs/binfmt_misc
+printf %s "{BINFMT}" >/proc/sys/fs/binfmt_misc/register
+mount -t proc proc "$0/proc"
+mount --rbind /sys "$0/sys"
+mount --bind "$0/cpuinfo" "$0/proc/cpuinfo"
+exec chroot "$0" "$@"
+"""
+
+
 class Debian:
     """A root to install into, with what a person would see of it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, emulated: bool) -> None:
         self.folder = folder
+        self.emulated = emulated
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        script = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
-        line = ["unshare", "--net", "--mount", "--pid", "--fork", "sh", "-c", script]
+        own = ["unshare", "--net", "--mount", "--pid", "--fork"]
+        line = [*own, "--user", "--map-root-user"] if self.emulated else own
+        line += ["sh", "-c", ENTER_EMULATED if self.emulated else ENTER]
         environment = {"PATH": "/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "TMPDIR": "/tmp"}
+        if self.emulated:
+            environment["QEMU_CPU"] = A72.cpu
         return subprocess.run(
             [*line, str(self.folder), *command], env=environment, capture_output=True, text=True, check=False
         )
@@ -56,10 +79,18 @@ class Debian:
         return {str(path.relative_to(self.folder)) for path in found if path.is_symlink() or not path.is_dir()}
 
 
+@pytest.fixture(scope="module", params=sorted({"aarch64", platform.machine()}, reverse=True))
+def architecture(request: pytest.FixtureRequest) -> str:
+    chosen: str = request.param
+    return chosen
+
+
 @pytest.fixture(scope="module")
-def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def bundles(architecture: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """By version: 0.1.0 and 0.2.0 are sound, the pack of 0.3.0 answers otherwise than it should."""
     built = {}
+    wheels = CHECKOUT / "dist" / f"wheels-{architecture}"
+    wheels.mkdir(parents=True, exist_ok=True)
     for version in ("0.1.0", "0.2.0", "0.3.0"):
         checkout = tmp_path_factory.mktemp("checkout")
         for name in ("export", "runtime", "tui"):
@@ -73,8 +104,8 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             tiny_pack.edit_manifest(pack, _move_box)
         extra = tiny_pack.build(tmp_path_factory.mktemp("extra") / "tiny", version=version)
         output = tmp_path_factory.mktemp("dist")
-        (output / WHEELS.name).symlink_to(WHEELS)
-        built[version] = build.build(checkout, platform.machine(), [PYTHON], [extra], output)
+        (output / wheels.name).symlink_to(wheels)
+        built[version] = build.build(checkout, architecture, [PYTHON], [extra], output)
     return built
 
 
@@ -83,9 +114,10 @@ def _move_box(document: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="module")
-def bare() -> Path:
+def bare(architecture: str) -> Path:
     """An untouched Debian, made once."""
-    WHEELS.mkdir(parents=True, exist_ok=True)
+    if architecture != platform.machine():
+        return arm_root.debian()
     if not (CACHE / "usr" / "bin" / "python3").exists():
         command = ["debootstrap", "--variant=minbase", "--include=python3", SUITE, str(CACHE)]
         subprocess.run(command, check=True)
@@ -93,9 +125,12 @@ def bare() -> Path:
 
 
 @pytest.fixture
-def debian(bare: Path, tmp_path: Path) -> Debian:
+def debian(bare: Path, architecture: str, tmp_path: Path) -> Debian:
     subprocess.run(["cp", "-a", str(bare), str(tmp_path / "root")], check=True)
-    return Debian(tmp_path / "root")
+    # What `make arm-test` put there; its links and files are no part of a bare Debian.
+    shutil.rmtree(tmp_path / "root" / "site", ignore_errors=True)
+    (tmp_path / "root" / "cpuinfo").write_text(A72.cpuinfo())
+    return Debian(tmp_path / "root", architecture != platform.machine())
 
 
 def test_it_installs_upgrades_rolls_back_and_leaves_nothing(debian: Debian, bundles: dict[str, Path]) -> None:

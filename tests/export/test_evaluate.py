@@ -15,7 +15,8 @@ from dermedge import Scanner
 from dermedge.pack import verify
 from dermedge.pack.manifest import Manifest
 from dermedge_export import evaluate, figures
-from dermedge_export.evaluate import SPLITS, Answer, answer_all, chosen
+from dermedge_export.answers import Answer
+from dermedge_export.evaluate import SPLITS, answer_all, chosen
 from dermedge_export.photos import find_collections
 
 

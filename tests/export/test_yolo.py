@@ -43,7 +43,7 @@ def awake(model: torch.nn.Module) -> torch.nn.Module:
         for branches in (model.model[-1].cv2, model.model[-1].cv3):
             for branch in branches:
                 branch[-1].bias.normal_(0, 1)
-                branch[-1].weight.normal_(0, 0.3)
+                branch[-1].weight.normal_(0, 0.05)
     return model.eval()
 
 
@@ -57,6 +57,12 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("checkpoint") / "best.pt"
     torch.save({"model": untrained()}, path)
     return path
+
+
+@pytest.fixture(scope="module")
+def exact(checkpoint: Path) -> tuple[onnx.ModelProto, list[str]]:
+    """The float graph, and the names of its head's nodes."""
+    return yolo.detector_graph(load_checkpoint(checkpoint), SIDE)
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +105,12 @@ def test_the_averaged_weights_are_taken_where_a_checkpoint_has_both(tmp_path: Pa
     assert all(torch.equal(found[name], value) for name, value in averaged.state_dict().items())
 
 
-def test_the_graph_gives_corners_and_a_confidence_for_every_place(exported: Path, checkpoint: Path) -> None:
+def test_the_graph_gives_corners_and_a_confidence_for_every_place(
+    exact: tuple[onnx.ModelProto, list[str]], exported: Path, checkpoint: Path, tmp_path: Path
+) -> None:
     pixels = (pictures() * 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous()
-    run = opened(exported)
+    save(exact[0], tmp_path / "float.onnx")
+    run, halved = opened(tmp_path / "float.onnx"), opened(exported)
     with torch.no_grad():
         model = load_checkpoint(checkpoint)
         wanted = model(pixels.permute(0, 3, 1, 2).float() / 255)[0].transpose(1, 2).numpy()
@@ -111,8 +120,11 @@ def test_the_graph_gives_corners_and_a_confidence_for_every_place(exported: Path
         boxes = run.run({"images": pixels[i : i + 1].numpy()})["boxes"]
         assert boxes.shape == (1, ANCHORS, 5)
         assert ((boxes[..., 4] >= 0) & (boxes[..., 4] <= 1)).all()
-        np.testing.assert_allclose(boxes[0, :, :4], wanted[i, :, :4], atol=0.5)
-        np.testing.assert_allclose(boxes[0, :, 4], wanted[i, :, 4], atol=0.02)
+        np.testing.assert_allclose(boxes[0, :, :4], wanted[i, :, :4], atol=0.05)
+        np.testing.assert_allclose(boxes[0, :, 4], wanted[i, :, 4], atol=1e-3)
+        stored = halved.run({"images": pixels[i : i + 1].numpy()})["boxes"]
+        assert np.abs(stored - boxes)[..., :4].mean() < 0.25
+        assert np.abs(stored - boxes)[..., 4].mean() < 5e-3
     assert np.ptp(wanted, axis=0)[..., :4].max() > 5, "the pictures look the same to this network"
     assert np.ptp(wanted, axis=0)[..., 4].max() > 0.2
 
@@ -138,8 +150,10 @@ def test_the_same_checkpoint_gives_the_same_bytes_without_metadata(exported: Pat
     assert not any(node.metadata_props for node in graph.graph.node)
 
 
-def test_int8_keeps_the_contract_and_leaves_the_head_in_float(checkpoint: Path, tmp_path: Path) -> None:
-    graph, head = yolo.detector_graph(load_checkpoint(checkpoint), SIDE)
+def test_int8_keeps_the_contract_and_leaves_the_head_in_float(
+    exact: tuple[onnx.ModelProto, list[str]], tmp_path: Path
+) -> None:
+    graph, head = exact
     frames = (pictures() * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
     save(graph, tmp_path / "float.onnx")
     rounded = yolo.quantized(graph, head, list(frames))
@@ -149,9 +163,9 @@ def test_int8_keeps_the_contract_and_leaves_the_head_in_float(checkpoint: Path, 
     assert kept
     assert not any("Dequantize" in weight for weight in kept.values())
     assert all("Dequantize" in weight for name, weight in convolutions.items() if name not in head)
-    exact, coarse = (opened(tmp_path / f"{n}.onnx").run({"images": frames[:1]})["boxes"] for n in ("float", "int8"))
-    assert coarse.shape == exact.shape
-    assert np.abs(coarse - exact)[..., :4].mean() < 0.05 * SIDE
+    wanted, found = (opened(tmp_path / f"{n}.onnx").run({"images": frames[:1]})["boxes"] for n in ("float", "int8"))
+    assert found.shape == wanted.shape
+    assert np.corrcoef(found[..., :4].ravel(), wanted[..., :4].ravel())[0, 1] > 0.9
 
 
 def test_folded_weights_come_back_as_the_same_function_with_batch_norms_that_can_be_trained(tmp_path: Path) -> None:

@@ -32,7 +32,8 @@ from dermedge.pack.manifest import (
 from dermedge.result import Modality
 
 from .. import card, figures
-from ..evaluate import SPLITS, Answer, answer_all, chosen
+from ..answers import Answer
+from ..evaluate import SPLITS, answer_all, chosen
 from ..packer import GoldenSource, PackParts, Tolerances, write_pack
 from ..photos import CLASSES, Collection, find_collections
 from ..results import COLLECTIONS

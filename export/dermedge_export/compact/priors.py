@@ -19,7 +19,7 @@ from dermedge.pack.manifest import Condition, Prior
 from dermedge.result import Modality
 from dermedge.scorer import in_band, softmax
 
-from ..evaluate import Answer
+from ..answers import Answer
 from ..photos import CLASSES, MODALITY, LabelledPhoto
 
 Fact = Literal["age", "sex", "site"]

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from dermedge.pack.manifest import Condition, Threshold, Triage
 from dermedge.triage import ALWAYS_URGENT, NEVER_REASSURING, NEVER_REASSURING_PREMALIGNANT
 
-from ..evaluate import Answer
+from ..answers import Answer
 from ..figures import table
 from ..metrics import cut_for_sensitivity, cut_for_specificity, sensitivity, specificity
 from ..photos import CLASSES

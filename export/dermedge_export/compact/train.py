@@ -148,6 +148,7 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     photos = read_photos(data, sources, ("train",))
     held_out = read_photos(data, ("ham", "pad", "isic", "negative"), ("val",))
+    torch.manual_seed(settings.seed)
     tower = Tower(network).to(memory_format=torch.channels_last)
     if settings.start_from is None:
         load_imagenet(tower.backbone, weights)

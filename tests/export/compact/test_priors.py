@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from dermedge.pack.manifest import Prior
+from dermedge_export.answers import Answer
 from dermedge_export.compact.about import CONDITIONS
 from dermedge_export.compact.priors import FEWEST, FURTHEST, at_strength, choose_strength, learn, matching
-from dermedge_export.evaluate import Answer
 from dermedge_export.photos import LabelledPhoto, Stored
 
 IDS = [condition.id for condition in CONDITIONS]

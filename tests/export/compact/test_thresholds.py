@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dermedge_export.answers import Answer
 from dermedge_export.compact.about import CONDITIONS
 from dermedge_export.compact.thresholds import Aims, Masses, choose_levels, operating_points
-from dermedge_export.evaluate import Answer
 from dermedge_export.photos import LabelledPhoto, Stored
 
 HARMLESS = "melanocytic-nevus"
