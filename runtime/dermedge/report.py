@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
-from .result import Lesion, Level, Quality, Scan, Verdict
+from .result import Lesion, Level, Quality, Scan, Scores, Verdict
 
 if TYPE_CHECKING:  # so that the doctor can report on a box where numpy is missing
     from .pack.manifest import Condition, Manifest, Threshold
@@ -190,7 +190,19 @@ def _verdict(verdict: Verdict, style: Style, *, with_reasons: bool) -> list[str]
 
 
 def _lesion(lesion: Lesion, known: Mapping[str, Condition], style: Style, top: int | None) -> list[str]:
-    ranked = lesion.scores.ranked()[: TOP if top is None else top]
+    # Probabilities of what is no lesion mean nothing, and a person would read them all the same.
+    lines = [] if lesion.scores.rejected else _probabilities(lesion.scores, known, style, top)
+    lines += _reasons(lesion.verdict.reasons, style)
+    lines += [style.wrap("Known: ", shift) for shift in lesion.scores.shifts]
+    if lesion.mask is not None:
+        cover = float(lesion.mask.pixels.mean()) * lesion.mask.region.width * lesion.mask.region.height
+        lines.append(style.wrap("Size:  ", f"its outline covers {cover:,.0f} pixels of the photograph"))
+    return lines
+
+
+def _probabilities(scores: Scores, known: Mapping[str, Condition], style: Style, top: int | None) -> list[str]:
+    """The likeliest conditions as bars, and both masses."""
+    ranked = scores.ranked()[: TOP if top is None else top]
     column = max(len(known[condition].name) for condition, _ in ranked)
     full, empty = ("█", "░") if style.unicode else ("#", ".")
     length = max(4, min(BAR, style.width - len(MARGIN + INDENT) - column - 6))
@@ -199,19 +211,8 @@ def _lesion(lesion: Lesion, known: Mapping[str, Condition], style: Style, top: i
         filled = round(probability * length)
         bar = full * filled + empty * (length - filled)
         lines.append(f"{MARGIN}{INDENT}{known[condition].name:{column}} {bar} {percent(probability)}")
-    scores = lesion.scores
-    lines.append(
-        style.wrap(
-            INDENT,
-            f"malignant {percent(scores.malignant).strip()}, with premalignant {percent(scores.referral).strip()}",
-        )
-    )
-    lines += _reasons(lesion.verdict.reasons, style)
-    lines += [style.wrap("Known: ", shift) for shift in scores.shifts]
-    if lesion.mask is not None:
-        cover = float(lesion.mask.pixels.mean()) * lesion.mask.region.width * lesion.mask.region.height
-        lines.append(style.wrap("Size:  ", f"its outline covers {cover:,.0f} pixels of the photograph"))
-    return lines
+    masses = f"malignant {percent(scores.malignant).strip()}, with premalignant {percent(scores.referral).strip()}"
+    return [*lines, style.wrap(INDENT, masses)]
 
 
 def _reasons(reasons: Sequence[str], style: Style) -> list[str]:

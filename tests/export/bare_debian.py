@@ -32,7 +32,8 @@ PLACES = ("opt", "etc/dermedge", "etc/systemd/system", "usr/local/bin", "var/lib
 # The ELF header of an aarch64 program; O, C and F: open it, with its own rights, by the interpreter as opened here.
 BINFMT = (
     r":aarch64:M::\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00"
-    r":\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff:$(command -v qemu-aarch64-static):OCF"
+    r":\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff"
+    r":$(command -v qemu-aarch64-static):OCF"
 )
 ENTER = 'mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
 ENTER_EMULATED = f"""set -e

@@ -108,6 +108,13 @@ def test_top_says_how_many_conditions_are_shown(top: int | None, shown: int) -> 
     assert sum("░" in line for line in finding(scan(lesion()), CONDITIONS, PLAIN, top).splitlines()) == shown
 
 
+def test_what_is_refused_as_no_lesion_shows_no_probabilities() -> None:
+    refused = lesion(level="unclear", by_hand=True)
+    refused = dataclasses.replace(refused, scores=dataclasses.replace(refused.scores, rejected=True))
+    text = finding(scan(refused), CONDITIONS, PLAIN)
+    assert "Melanoma" not in text and "malignant" not in text and "reason 1" in text
+
+
 def test_each_of_several_lesions_is_told_apart_below_the_photographs_verdict() -> None:
     text = finding(scan(lesion(1, "urgent"), lesion(2, "watch", by_hand=True)), CONDITIONS, PLAIN)
     assert text.index("URGENT") < text.index("Lesion 1 of 2 at 10,20, 100 x 120 pixels") < text.index("WATCH")
