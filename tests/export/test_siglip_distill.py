@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,18 @@ from dermedge_export.siglip.distill import Lessons, distill
 from dermedge_export.siglip.export import Order
 from dermedge_export.siglip.load import load
 
-LESSONS = Lessons(size=64, crops=4, epochs=12, batch=16)
+LESSONS = Lessons(size=64, crops=4, epochs=16, batch=12)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Layers this small spend their time waiting for one another's threads."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -28,16 +40,16 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_student_answers_as_the_teacher_on_photographs_it_never_saw(photographs: Path, tmp_path: Path) -> None:
-    teacher = load(str(tiny_siglip.shared()))
+    teacher = load(str(tiny_siglip.checkpoint(tmp_path / "teacher", layers=1, patch=16)))
     tiny = tiny_pack.build(tmp_path / "tiny")
     order = Order(tmp_path / "student", "student", detector=str(tiny), samples=tiny / "golden")
     manifest, figures = distill(teacher, photographs, order, LESSONS, None)
     against = figures["against_the_teacher"]
     assert against["crops"] == 48
-    # An untrained student is at 0, and one answer in sixteen would be right by chance.
-    assert against["centred_cosine"] > 0.5, against
+    # Around the mean an untrained student is at 0, whatever it always says.
+    assert against["centred_cosine"] > 0.25, against
     assert against["top1"] > 0.4, against
-    assert manifest.source.model == "EfficientNet-lite0, distilled from tiny-medsiglip"
+    assert manifest.source.model == "EfficientNet-lite0, distilled from teacher"
     with Scanner.open(order.out, provider="cpu") as scanner:
         require_golden(scanner)
         embedding = scanner.tower.vectors(tiny_siglip.crops(2))
