@@ -162,15 +162,26 @@ def test_doctor_finds_nothing_wrong(machine: Machine) -> None:
     assert [check for check in report["checks"] if check["state"] == "fail"] == []
 
 
+def straddled(modality: str, lesion: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    """The cuts that lie between two machines' masses for one lesion, and so may part their levels."""
+    cuts = json.loads((PACK / "pack.json").read_text())["triage"][modality]
+    values = {name: cut["value"] if isinstance(cut, dict) else cut for name, cut in cuts.items()}
+    between = [sorted((lesion[mass], other[mass])) for mass in ("malignant", "referral")]
+    return [name for name, value in values.items() if any(low <= value <= high for low, high in between)]
+
+
 @every_machine
 def test_the_samples_are_answered_as_here(machine: Machine) -> None:
+    """Rounding may carry a mass over a cut that it all but touches; nothing else may change a level."""
     scans = machine.dermedge("scan", *PHOTOGRAPHS, "--pack", PACK, "--provider", "cpu")
     tolerance = golden()
     for scan, expected in zip(scans, expected_scans(), strict=True):
-        assert (scan["photo"], scan["level"]) == (expected["photo"], expected["level"])
+        assert (scan["photo"], scan["modality"]) == (expected["photo"], expected["modality"])
         for lesion, other in zip(scan["lesions"], expected["lesions"], strict=True):
             assert lesion["box"] == pytest.approx(other["box"], abs=tolerance["box_pixels"])
             assert lesion["probabilities"] == pytest.approx(other["probabilities"], abs=tolerance["probability"])
+            cuts = straddled(scan["modality"], lesion, other)
+            assert lesion["level"] == other["level"] or cuts, (scan["photo"], lesion["level"], other["level"])
 
 
 @every_machine

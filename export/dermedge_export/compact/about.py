@@ -21,7 +21,7 @@ CONDITIONS = (
 LICENCES = (
     Licence(
         "CC BY-NC 4.0",
-        "tower (trained on HAM10000)",
+        "tower and detector (trained on HAM10000)",
         "P. Tschandl, C. Rosendahl, H. Kittler: The HAM10000 dataset, 2018, doi 10.7910/DVN/DBW86T. What "
         "was trained "
         "on it is for non-commercial use.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import warnings
 from pathlib import Path
@@ -39,6 +40,9 @@ def export(tower: ImageTower, path: Path, size: int, *, fused: bool = True) -> N
         )  # fmt: skip
     assert program is not None
     program.save(str(path), external_data=True)
+    # What was traced refers to itself in circles and holds the weights: a large tower would lie twice in memory.
+    del program
+    gc.collect()
 
 
 def finish(source: Path, target: Path) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Literal
 
 import onnx
+
+from dermedge.errors import PackError
 
 from ..onnx_file import halve_weights
 from .graph import finish
@@ -23,7 +27,20 @@ BLOCK = 64
 
 
 def quantize(source: Path, target: Path, weights: Weights, in_float: Iterable[str] = ()) -> None:
-    """Write `source` with `weights` to `target`; the linear layers named in `in_float` stay as they are."""
+    """Write `source` with `weights` to `target`; the linear layers named in `in_float` stay as they are.
+
+    In a process of its own: what the quantizers hold of a large graph is gone when they are done.
+    """
+    command = [sys.executable, "-m", __name__, str(source), str(target), weights, *in_float]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        raise PackError(f"the tower cannot be made {weights}: {lines[-1] if lines else f'exit {done.returncode}'}")
+
+
+def main() -> None:
+    given, taken, weights, *in_float = sys.argv[1:]
+    source, target = Path(given), Path(taken)
     with tempfile.TemporaryDirectory(dir=target.parent) as room:
         made = Path(room) / "made.onnx"
         _FORMS[weights](source, made, _nodes(source, (*ALWAYS_FLOAT, *in_float)))
@@ -75,6 +92,10 @@ def _save(graph: onnx.ModelProto, path: Path) -> None:
     onnx.save(graph, str(path), save_as_external_data=True, location=path.name + DATA)
 
 
-_FORMS: Mapping[Weights, Callable[[Path, Path, list[str]], None]] = {
+_FORMS: Mapping[str, Callable[[Path, Path, list[str]], None]] = {
     "int8": _int8, "int8-weights-only": _int8_weights_only, "float16": _float16, "float32": _float32,
 }  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
