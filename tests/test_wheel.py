@@ -89,7 +89,7 @@ def test_the_installed_wheel_is_what_runs(installed: Path, tmp_path: Path) -> No
     assert Path(done.stdout.strip()).is_relative_to(installed.parent)
 
 
-def test_make_scan_answers_every_sample_in_a_fresh_clone(tmp_path: Path) -> None:
+def test_make_scan_answers_every_sample_in_a_fresh_clone_and_installs_no_interface(tmp_path: Path) -> None:
     clone = tmp_path / "a fresh clone"
     run("git", "clone", "--quiet", "--no-hardlinks", ROOT, clone, cwd=tmp_path)
     python = f"PYTHON={Path(sys.base_prefix) / 'bin' / 'python3'}"
@@ -104,3 +104,8 @@ def test_make_scan_answers_every_sample_in_a_fresh_clone(tmp_path: Path) -> None
     second = run("make", "scan", python, f"PHOTO={photo}", cwd=clone)
     assert photo.name in second.stdout
     assert "pip install" not in second.stdout
+
+    command = [clone / ".venv" / "bin" / "dermedge", "tui"]
+    refused = subprocess.run(command, cwd=clone, env=outside(), capture_output=True, text=True, timeout=60)
+    assert refused.returncode == 2
+    assert refused.stderr == "dermedge: the full-screen application is not installed; pip install dermedge[tui]\n"

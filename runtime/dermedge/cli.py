@@ -220,8 +220,13 @@ def _bench(arguments: argparse.Namespace) -> int:
 def _tui(argv: list[str]) -> int:
     from importlib.metadata import entry_points
 
+    missing = UsageError("the full-screen application is not installed; pip install dermedge[tui]")
     for entry in entry_points(group="dermedge.commands"):
         if entry.name == "tui":
-            status: int = entry.load()(argv)
+            try:
+                command = entry.load()
+            except ModuleNotFoundError as error:  # the wheel carries its code, the extra what that needs
+                raise missing from error
+            status: int = command(argv)
             return status
-    raise UsageError("the full-screen application is not installed; pip install dermedge[tui]")
+    raise missing
