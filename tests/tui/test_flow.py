@@ -187,7 +187,10 @@ def test_bare_skin_can_be_judged_whole(pack: Path, photos: Path) -> None:
     async def script(stage: Stage) -> None:
         assert "□ NO LESION FOUND" in stage.text() or "◆ UNCLEAR" in stage.text()
         await stage.press("w")
-        assert stage.app.session.entries[0].scan.lesions[0].by_hand
+        lesion = stage.app.session.entries[0].scan.lesions[0]
+        assert lesion.by_hand and lesion.scores.rejected
+        # What is refused as no lesion shows no probabilities.
+        assert "What it could be" not in stage.words() and "%" not in stage.words()
 
     play(script, pack, folder=photos, given=[photos / "skin.png"])
 

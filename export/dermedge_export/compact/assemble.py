@@ -106,6 +106,7 @@ def read_parts(tower: Path, detector: Path, samples: Path, release: str) -> Pack
         "the tower's conditions are not the pack's, in order",
     )
     _expect(scores["modalities"] == list(MODALITIES), "the tower's modalities are not the runtime's, in order")
+    _expect(scores["quantization"]["passed"], "the int8 tower failed its gate; export it again")
     rejects = _rows(tower / "rejects.npy")
     strictest = Threshold(0.0, None, None, 0, 0, "not chosen yet")
     return PackParts(

@@ -131,6 +131,17 @@ def test_conditions_in_another_order_are_refused(delivered: Path) -> None:
         assemble.read_parts(tower, delivered / "detector", delivered / "samples", "1")
 
 
+def test_a_tower_that_failed_its_int8_gate_is_refused(delivered: Path) -> None:
+    from dermedge import PackError
+
+    tower = delivered / "spoiled"
+    tower.mkdir()
+    scores = json.loads((delivered / "tower" / "scoring.json").read_text())
+    (tower / "scoring.json").write_text(json.dumps(scores | {"quantization": {"passed": False}}))
+    with pytest.raises(PackError, match="gate"):
+        assemble.read_parts(tower, delivered / "detector", delivered / "samples", "1")
+
+
 def test_a_part_that_was_not_trained_yet_is_named(delivered: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"scoring\.json.*train"):
         assemble.read_parts(tmp_path, delivered / "detector", delivered / "samples", "1")

@@ -50,7 +50,7 @@ class ComparePage(Page):
                     yield Static(Content(day(entry.taken)), classes="day")
                     yield Banner(id=f"banner-{at}", markup=False)
                     yield Picture(id=f"picture-{at}")
-                    if lesion := _worst(entry):
+                    if (lesion := _worst(entry)) and not lesion.scores.rejected:
                         rows = [
                             (phrases.condition(id, entry.names.get(id, id)), p)
                             for id, p in lesion.scores.ranked()[:TOP]
