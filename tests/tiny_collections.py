@@ -103,6 +103,56 @@ def build(folder: Path, a_class: int = 2, *, train: int = 0) -> Path:
     return folder
 
 
+def originals(folder: Path, a_class: int = 3) -> Path:
+    """The four as their authors publish them: folders and tables, no masks of the phone photographs."""
+    ham = [
+        lesion("ISIC", label, i, "dermoscopy", HAM[label], split="", view=view) | {"dx": label, "localization": "back"}
+        for label in HAM
+        for i in range(a_class)
+        for view in range(1 + (i == 0))
+    ]
+    for row in ham:
+        _save(folder / "HAM10000_images_part_1" / f"{row['image_id']}.jpg", row["picture"])
+        _save(folder / "HAM10000_segmentations" / f"{row['image_id']}_segmentation.png", row["mask"])
+    (folder / "HAM10000_metadata.csv").write_text(table(ham))
+
+    pad = [lesion("PAT", label, i, "phone", PAD[label], split="") for label in PAD for i in range(a_class)]
+    for i, row in enumerate(pad):
+        row |= {
+            "patient_id": f"PAT_{i // 2}",
+            "diagnostic": row["label"],
+            "img_id": f"{row['image_id']}.png",
+            "region": "ARM",
+            "gender": "FEMALE",
+            "fitspatrick": "3.0",
+        }
+        _save(folder / "pad" / "imgs_part_1" / row["img_id"], row["picture"])
+    (folder / "pad" / "metadata.csv").write_text(table(pad))
+
+    for part, count in (("Training", 2 * a_class), ("Validation", a_class)):
+        isic = [
+            lesion(f"ISIC_{part}", label, i, "dermoscopy", ISIC[label], split="") for label in ISIC
+            for i in range(count)
+        ]
+        for row in isic:
+            row |= {name: str(float(row["label"] == name)) for name in ("melanoma", "seborrheic_keratosis")}
+            _save(folder / f"ISIC-2017_{part}_Data" / f"{row['image_id']}.jpg", row["picture"])
+        (folder / f"ISIC-2017_{part}_Part3_GroundTruth.csv").write_text(table(isic))
+        known = [{"image_id": row["image_id"], "age_approximate": "55", "sex": "male"} for row in isic]
+        (folder / f"ISIC-2017_{part}_Data_metadata.csv").write_text(table(known))
+
+    hand, thing = tiny_pack.skin_with_spots(size=(SIDE, SIDE)), tiny_pack.plain((60, 120, 200), (SIDE, SIDE))
+    for label, picture in (("hand", hand), ("object", thing), ("scene", tiny_pack.plain((80, 170, 80), (SIDE, 144)))):
+        for i in range(4 * a_class):
+            _save(folder / "negatives" / label / f"{i}.jpg", picture)
+    return folder
+
+
+def _save(path: Path, picture: Image.Image) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encoded(picture, "JPEG" if path.suffix == ".jpg" else "PNG"))
+
+
 def lesion(
     prefix: str,
     label: str,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from dermedge_export.compact.build import imagenet_weights
-from dermedge_export.compact.data import CONDITIONS, MODALITIES, REJECTS, Photo, evaluation_crop
-from dermedge_export.compact.network import NetworkSettings, Tower, load_imagenet
+from dermedge import MODALITIES
+from dermedge_export.compact.data import CONDITIONS, REJECTS, Photo, evaluation_crop
+from dermedge_export.compact.network import NetworkSettings, Tower, imagenet_weights, load_imagenet
 
 DIMENSION = 16
 SIZE = 64
@@ -16,7 +16,7 @@ SIZE = 64
 def taught(photos: list[Photo], size: int = SIZE, ridge: float = 0.02) -> Tower:
     """Ridge regression from the features of `photos` to one axis for each condition, reject and modality."""
     torch.manual_seed(0)
-    tower = Tower(NetworkSettings(dimension=DIMENSION)).eval()
+    tower = Tower(NetworkSettings("lite0", dimension=DIMENSION)).eval()
     load_imagenet(tower.backbone, imagenet_weights("lite0"))
     axes = torch.eye(DIMENSION)
     rejects, modalities = len(CONDITIONS), len(CONDITIONS) + len(REJECTS)

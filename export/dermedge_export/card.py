@@ -13,7 +13,7 @@ from dermedge import DermedgeError
 from dermedge.pack import find, verify
 from dermedge.pack.manifest import Manifest, Threshold
 
-from .results import WORLDS, flat, number, results_in_words, rows
+from .results import WORLDS, artefacts_in_words, flat, number, results_in_words, rows, unseen_in_words
 
 CUTS = {
     "urgent": "urgent",
@@ -53,6 +53,10 @@ def render(manifest: Manifest, prose: Prose) -> str:
     evaluation = manifest.metrics.get("evaluation")
     if evaluation:
         parts.append(results_in_words(evaluation))
+    if left_out := manifest.metrics.get("left_out"):
+        parts.append(unseen_in_words(left_out))
+    if artefacts := manifest.metrics.get("artefacts"):
+        parts.append(artefacts_in_words(artefacts))
     parts += ["## Where the levels begin", *_cuts(manifest), *_parts(manifest.metrics)]
     parts += _failures(manifest.metrics.get("known_failures", ()))
     for section in prose.after:

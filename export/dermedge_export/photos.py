@@ -1,4 +1,4 @@
-"""Labelled photographs for measuring: the project's zips, the same unzipped, or the public originals."""
+"""Labelled photographs, to train on and to measure with: prepared zips, the same unzipped, or public originals."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -42,6 +42,9 @@ PAD_CLASSES: Classes = {
 }
 ISIC_CLASSES: Classes = {
     "melanoma": ("melanoma",),
+    "nevus": ("melanocytic-nevus",),
+    "seborrheic_keratosis": ("seborrheic-keratosis",),
+    # All that the prepared validation split says.
     "not_melanoma(nevus_or_sk)": ("melanocytic-nevus", "seborrheic-keratosis"),
 }
 CLASSES: Mapping[Collection, Classes] = {
@@ -96,6 +99,8 @@ class LabelledPhoto:
     """x0, y0, x1, y1 of the mask, in the photograph's pixels."""
     facts: Mapping[str, str]
     squashed: bool = False
+    sharp: Stored | None = None
+    """The centre square of the frame at a higher resolution."""
 
     @property
     def malignant(self) -> bool:
@@ -119,10 +124,13 @@ class LabelledPhoto:
         if self.box is not None:
             return self.box
         mask = self.open_mask()
-        if mask is None or not mask.any():
-            return None
-        rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-        return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
+        return box_of(mask) if mask is not None and mask.any() else None
+
+
+def box_of(mask: NDArray[np.bool_]) -> tuple[float, float, float, float]:
+    """x0, y0, x1, y1 of what a mask covers, which is something."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +139,7 @@ class Found:
 
     photos: tuple[LabelledPhoto, ...]
     split_by: Literal["labels", "hash"]
-    """`hash`: the public originals name no split, so lesions or patients were split by `split_of`."""
+    """`hash`: these originals name no split, so lesions or patients were split by `split_of`."""
 
 
 def find_collections(folder: Path) -> dict[Collection, Found]:
@@ -139,17 +147,21 @@ def find_collections(folder: Path) -> dict[Collection, Found]:
     found = {name: photos for name in COLLECTIONS if (photos := _find(folder, name)) is not None}
     if not found:
         raise UsageError(
-            f"{folder}: no photographs found; expected ham10000.zip, pad_ufes.zip, isic2017.zip, "
-            f"negatives.zip, the same "
-            "unzipped, or the public originals of HAM10000 or PAD-UFES-20"
+            f"{folder}: no photographs found; expected ham10000.zip, pad_ufes.zip, isic2017.zip, negatives.zip, "
+            "the same unzipped, or the public originals of HAM10000, PAD-UFES-20 and ISIC-2017 with a folder "
+            "negatives/ of hand/, object/ and scene/"
         )
     return found
 
 
-def split_of(group: str) -> str:
-    """train, val or test (80 : 10 : 10) by a hash of the lesion or patient: the same on every machine."""
+def split_of(name: Collection, group: str) -> str:
+    """A split by a hash of the lesion or patient: the same on every machine, whatever else the collection holds.
+
+    HAM10000 80 : 10 : 10 into train, val and test; the others, whose val is what they are measured on, 80 : 20.
+    """
     place = int.from_bytes(hashlib.sha256(group.encode()).digest()[:4], "big") % 10
-    return {0: "val", 1: "test"}.get(place, "train")
+    held_out = ("val", "test") if name == "ham10000" else ("val", "val")
+    return held_out[place] if place < 2 else "train"
 
 
 def _find(folder: Path, name: Collection) -> Found | None:
@@ -160,13 +172,10 @@ def _find(folder: Path, name: Collection) -> Found | None:
         return Found(tuple(_labelled(name, text, lambda m: Stored(zipped, m) if m in members else None)), "labels")
     if (unzipped / "labels.csv").is_file():
         text = (unzipped / "labels.csv").read_text()
-        return Found(
-            tuple(_labelled(name, text, lambda m: Stored(unzipped / m) if (unzipped / m).is_file() else None)),
-            "labels",
-        )
-    original = {"ham10000": _ham_original, "pad_ufes": _pad_original}.get(name)
-    photos = tuple(original(folder)) if original else ()
-    return Found(photos, "hash") if photos else None
+        stored = _labelled(name, text, lambda m: Stored(unzipped / m) if (unzipped / m).is_file() else None)
+        return Found(tuple(stored), "labels")
+    photos = tuple(ORIGINALS[name](folder))
+    return Found(photos, "labels" if name == "isic2017" else "hash") if photos else None
 
 
 def _labelled(name: Collection, text: str, stored: Callable[[str], Stored | None]) -> Iterator[LabelledPhoto]:
@@ -188,6 +197,7 @@ def _labelled(name: Collection, text: str, stored: Callable[[str], Stored | None
             facts=_facts(row),
             box=tuple(float(row[k]) for k in ("x0", "y0", "x1", "y1")) if row.get("x1") else None,  # type: ignore[arg-type]
             squashed=name == "isic2017",
+            sharp=stored(f"crops224/{key}.jpg"),
         )
 
 
@@ -198,51 +208,72 @@ def _ham_original(folder: Path) -> Iterator[LabelledPhoto]:
         return
     images = {p.stem: p for p in folder.rglob("ISIC_*.jpg")}
     masks = {p.stem.removesuffix("_segmentation"): p for p in folder.rglob("ISIC_*_segmentation.png")}
-    for row in csv.DictReader(io.StringIO(table.read_text())):
-        key = row["image_id"]
+    for row in _table(table):
+        key, lesion = row["image_id"], row["lesion_id"]
         if key in images:
-            yield LabelledPhoto(
-                collection="ham10000",
-                id=key,
-                label=row["dx"],
-                split=split_of(row["lesion_id"]),
-                group=row["lesion_id"],
-                lesion=row["lesion_id"],
-                image=Stored(images[key]),
-                box=None,
-                mask=Stored(masks[key]) if key in masks else None,
-                facts=_facts({**row, "site": row["localization"]}),
-            )
+            mask = Stored(masks[key]) if key in masks else None
+            facts = _facts({**row, "site": row["localization"]})
+            yield _original("ham10000", images[key], row["dx"], lesion, lesion, facts, mask)
 
 
 def _pad_original(folder: Path) -> Iterator[LabelledPhoto]:
     """PAD-UFES-20 as published: metadata.csv and images in three parts; it has no masks."""
     for table in sorted(folder.rglob("metadata.csv")):
-        rows = list(csv.DictReader(io.StringIO(table.read_text())))
+        rows = _table(table)
         if not rows or "img_id" not in rows[0]:
             continue
         images = {p.name: p for p in table.parent.rglob("PAT_*.png")}
         for row in rows:
             if row["img_id"] in images:
-                facts = {
-                    **row,
-                    "site": row["region"],
-                    "sex": row["gender"],
-                    "fitzpatrick": row["fitspatrick"],
-                }
-                yield LabelledPhoto(
-                    collection="pad_ufes",
-                    id=Path(row["img_id"]).stem,
-                    label=row["diagnostic"],
-                    split=split_of(row["patient_id"]),
-                    group=row["patient_id"],
-                    lesion=row["lesion_id"],
-                    image=Stored(images[row["img_id"]]),
-                    mask=None,
-                    box=None,
-                    facts=_facts(facts),
-                )
+                facts = {**row, "site": row["region"], "sex": row["gender"], "fitzpatrick": row["fitspatrick"]}
+                patient, lesion = row["patient_id"], row["lesion_id"]
+                yield _original("pad_ufes", images[row["img_id"]], row["diagnostic"], patient, lesion, _facts(facts))
         return
+
+
+def _isic_original(folder: Path) -> Iterator[LabelledPhoto]:
+    """ISIC-2017 as published: a folder and a table of ground truth for each of the challenge's own splits."""
+    images = {p.stem: p for p in folder.rglob("ISIC_*.jpg")}
+    for part, split in (("Training", "train"), ("Validation", "val"), ("Test_v2", "test")):
+        truth = next(iter(sorted(folder.rglob(f"ISIC-2017_{part}_Part3_GroundTruth.csv"))), None)
+        known = {r["image_id"]: r for p in folder.rglob(f"ISIC-2017_{part}_Data_metadata.csv") for r in _table(p)}
+        for row in _table(truth) if truth else ():
+            key, melanoma = row["image_id"], float(row["melanoma"]) > 0
+            other = "seborrheic_keratosis" if float(row["seborrheic_keratosis"]) > 0 else "nevus"
+            if key in images:
+                stated = known.get(key, {})
+                facts = _facts({**stated, "age": stated.get("age_approximate", "")})
+                photo = _original("isic2017", images[key], "melanoma" if melanoma else other, key, key, facts)
+                yield replace(photo, split=split)
+
+
+def _negatives_original(folder: Path) -> Iterator[LabelledPhoto]:
+    """Photographs of nothing, in a folder for each kind of it."""
+    for label in ("hand", "object", "scene"):
+        for path in sorted((folder / "negatives" / label).glob("*")):
+            if path.suffix.lower() in (".jpg", ".jpeg", ".png"):
+                key = f"{label}_{path.stem}"
+                yield replace(_original("negatives", path, label, key, key, {}), id=key)
+
+
+ORIGINALS: Mapping[Collection, Callable[[Path], Iterator[LabelledPhoto]]] = {
+    "ham10000": _ham_original,
+    "pad_ufes": _pad_original,
+    "isic2017": _isic_original,
+    "negatives": _negatives_original,
+}
+
+
+def _original(
+    name: Collection, path: Path, label: str, group: str, lesion: str, facts: Mapping[str, str],
+    mask: Stored | None = None,
+) -> LabelledPhoto:
+    split = split_of(name, group)
+    return LabelledPhoto(name, path.stem, label, split, group, lesion, Stored(path), mask, None, facts)
+
+
+def _table(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(path.read_text())))
 
 
 def _facts(row: Mapping[str, str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import DermedgeError, UsageError
+from .machine import this_machine
 from .report import printable
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 GENERATED = "generated skin with spots, 4000 x 3000, JPEG quality 90"
 MOST_COLD_STARTS = 5
+SUBMISSION_SCHEMA = 1
 
 LAUNCHER = """
 import json, os, subprocess, sys, time
@@ -57,6 +60,7 @@ class Measured:
     photo_bytes: int
     machine: str
     pack: str
+    digest: str
     provider: str
     threads: int
     low_memory: bool
@@ -103,6 +107,7 @@ def measure(
             photo_bytes=len(data),
             machine=f"{platform.machine()}, Python {platform.python_version()}",
             pack=f"{scanner.pack.ref.id} {scanner.pack.ref.version}",
+            digest=scanner.pack.ref.digest,
             provider=scanner.provider,
             threads=threads or usable_cores(),
             low_memory=low_memory,
@@ -137,6 +142,30 @@ def table(measured: Measured) -> str:
         f"{'peak memory, MB':24}{measured.peak_mb:10.1f}              of such a process",
     ]
     return "\n".join(lines)
+
+
+def submission(measured: Measured) -> dict[str, Any]:
+    """What a person can hand back: figures and what they depend on, nothing that says whose machine it was."""
+    figures = measured.as_json()
+    if measured.photo != GENERATED:
+        figures["photo"] = "a photograph of their own"
+    return {"schema": SUBMISSION_SCHEMA, "machine": this_machine().as_json(), "measured": figures}
+
+
+def require_folder(path: Path) -> None:
+    """Before minutes are spent on measuring."""
+    if not path.absolute().parent.is_dir():
+        raise UsageError(f"{path}: its folder does not exist; make it, or give another place")
+
+
+def write_submission(measured: Measured, path: Path) -> None:
+    """Written beside and renamed: the file is there whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(json.dumps(submission(measured), indent=2, ensure_ascii=False) + "\n")
+        os.replace(part, path)  # noqa: PTH105
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({error.strerror}); give another place") from error
 
 
 def spread(seconds: list[float]) -> Spread:

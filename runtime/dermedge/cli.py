@@ -25,6 +25,9 @@ BROKEN_PIPE = 141
 
 Command = Callable[[argparse.Namespace], int]
 
+SCREENS = {"tui": "the full-screen application", "kiosk": "the same for strangers at a public box"}
+"""Commands of the terminal interface: another package, behind an extra."""
+
 
 class Parser(argparse.ArgumentParser):
     """One line for wrong usage instead of a page."""
@@ -66,8 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(argv: list[str]) -> int:
-    if argv[:1] == ["tui"]:
-        return _tui(argv[1:])
+    if argv[:1] and argv[0] in SCREENS:
+        return _screens(argv[0], argv[1:])
     try:
         arguments = _parser().parse_args(argv)
     except SystemExit as finished:  # --help and --version
@@ -104,6 +107,7 @@ def _parser() -> Parser:
         dest="flags",
         help="a red flag that the person states, such as bleeding; may be repeated",
     )
+    scan.add_argument("--profile", metavar="NAME", help="judge by a calibration profile instead of the pack's numbers")
     scan.add_argument("--explain", choices=("occlusion",), help="check the heat map by covering parts (slow)")
     _common(scan)
     _execution(scan)
@@ -133,15 +137,18 @@ def _parser() -> Parser:
     doctor = commands.add_parser("doctor", help="check this installation and say what to do about each failure")
     doctor.set_defaults(command=_doctor)
     _common(doctor)
+    _provider(doctor)
 
     bench = commands.add_parser("bench", help="measure time and memory on this machine")
     bench.set_defaults(command=_bench)
     bench.add_argument("--photo", metavar="F", type=Path, help="a JPEG to measure on, instead of a generated one")
     bench.add_argument("--repeat", metavar="N", type=_positive, default=20, help="how many scans (default 20)")
+    bench.add_argument("--submit-file", metavar="F", type=Path, help="also write a JSON to hand back, without names")
     _common(bench)
     _execution(bench)
 
-    commands.add_parser("tui", help="the full-screen application", add_help=False)
+    for name, about in SCREENS.items():
+        commands.add_parser(name, help=about, add_help=False)
     return parser
 
 
@@ -151,9 +158,13 @@ def _common(parser: argparse.ArgumentParser) -> None:
 
 
 def _execution(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--provider", choices=("auto", "cpu", "cuda", "tensorrt", "openvino"), default="auto")
+    _provider(parser)
     parser.add_argument("--threads", metavar="N", type=_positive)
     parser.add_argument("--low-memory", action="store_true", help="for a box with 1 GB: slower, smaller")
+
+
+def _provider(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--provider", choices=("auto", "cpu", "cuda", "tensorrt", "openvino"), default="auto")
 
 
 def _positive(text: str) -> int:
@@ -189,7 +200,7 @@ def _pack(arguments: argparse.Namespace) -> int:
 def _doctor(arguments: argparse.Namespace) -> int:
     from .doctor import examine, table
 
-    checks = examine(arguments.pack)
+    checks = examine(arguments.pack, arguments.provider)
     if arguments.json:
         print_json({"checks": [check.as_json() for check in checks]})
     else:
@@ -200,8 +211,10 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 def _bench(arguments: argparse.Namespace) -> int:
-    from .bench import measure, table
+    from .bench import measure, require_folder, table, write_submission
 
+    if arguments.submit_file:
+        require_folder(arguments.submit_file)
     measured = measure(
         pack=arguments.pack,
         photo=arguments.photo,
@@ -210,6 +223,8 @@ def _bench(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
         low_memory=arguments.low_memory,
     )
+    if arguments.submit_file:
+        write_submission(measured, arguments.submit_file)
     if arguments.json:
         print_json(measured.as_json())
     else:
@@ -217,12 +232,12 @@ def _bench(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _tui(argv: list[str]) -> int:
+def _screens(name: str, argv: list[str]) -> int:
     from importlib.metadata import entry_points
 
     missing = UsageError("the full-screen application is not installed; pip install dermedge[tui]")
     for entry in entry_points(group="dermedge.commands"):
-        if entry.name == "tui":
+        if entry.name == name:
             try:
                 command = entry.load()
             except ModuleNotFoundError as error:  # the wheel carries its code, the extra what that needs

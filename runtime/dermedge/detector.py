@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .crop import cut
-from .errors import GraphInvalid
+from .errors import BoxOutside, GraphInvalid
 from .graph import HINT, Contract, Graph, GraphSettings
 from .pack.manifest import DetectorSpec
 from .result import Box, Detection, Photo
@@ -22,6 +23,18 @@ SAME_LESION = 0.8
 """Two boxes that share this much of the smaller one show the same lesion, whatever their IoU."""
 SMALLEST_SIDE = 1.0
 """In original pixels; what is thinner is no box."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """The detector's input and all that it said about it, before anything was left out."""
+
+    pixels: NDArray[np.uint8] = field(repr=False)
+    """size x size x 3: the letterboxed photograph."""
+    frame: Box
+    """The square in the original's pixels that the input shows."""
+    boxes: NDArray[np.float32] = field(repr=False)
+    """(A, 5): x0, y0, x1, y1 in pixels of the input, and a confidence."""
 
 
 def contract(spec: DetectorSpec) -> tuple[Contract, Contract]:
@@ -40,23 +53,51 @@ class Detector:
         spec = pack.manifest.detector
         return cls(Graph.open(pack.graph(spec.graph), settings, *contract(spec), name=spec.graph), spec)
 
-    def find(self, photo: Photo) -> tuple[Detection, ...]:
-        """Lesions by falling confidence."""
+    def look(self, photo: Photo) -> Sight:
+        """What the graph says about a photograph, all of it."""
         spec = self._spec
         frame = letterbox(photo)
         pixels = cut(photo, frame, spec.size, "bilinear", GREY).pixels
-        found = self._graph.run({"images": pixels[np.newaxis]})["boxes"][0].astype(np.float64)
-        scores = found[:, 4]
+        boxes = self._graph.run({"images": pixels[np.newaxis]})["boxes"][0]
+        scores = boxes[:, 4]
         if scores.size and not (scores.min() >= -1e-3 and scores.max() <= 1 + 1e-3):
             raise GraphInvalid(f"{spec.graph}: a confidence lies outside 0 to 1. {HINT}")
+        boxes.setflags(write=False)
+        return Sight(pixels, frame, boxes)
 
-        found = found[scores >= spec.confidence]
-        boxes = found[:, :4] * (frame.width / spec.size) + [frame.x0, frame.y0, frame.x0, frame.y0]
-        boxes = boxes.clip(0, [photo.width, photo.height, photo.width, photo.height])
-        solid = (boxes[:, 2:] - boxes[:, :2] >= SMALLEST_SIDE).all(axis=1)
-        boxes, scores = boxes[solid], found[solid, 4]
-        kept = non_maximum_suppression(boxes, scores, spec.iou, SAME_LESION)[: spec.max_lesions]
-        return tuple(Detection(Box(*boxes[i].tolist()), min(float(scores[i]), 1.0)) for i in kept)
+    def find(self, photo: Photo) -> tuple[Detection, ...]:
+        """Lesions by falling confidence."""
+        return chosen(self.look(photo), photo, self._spec)
+
+
+def chosen(sight: Sight, photo: Photo, spec: DetectorSpec) -> tuple[Detection, ...]:
+    """The lesions among what the detector saw, by falling confidence.
+
+    At a lower `spec.confidence` the same ones come first: a box is only ever pushed out by a surer one.
+    """
+    found = sight.boxes.astype(np.float64)
+    found = found[found[:, 4] >= spec.confidence]
+    frame = sight.frame
+    boxes = found[:, :4] * (frame.width / spec.size) + [frame.x0, frame.y0, frame.x0, frame.y0]
+    boxes = boxes.clip(0, [photo.width, photo.height, photo.width, photo.height])
+    solid = (boxes[:, 2:] - boxes[:, :2] >= SMALLEST_SIDE).all(axis=1)
+    boxes, scores = boxes[solid], found[solid, 4]
+    kept = non_maximum_suppression(boxes, scores, spec.iou, SAME_LESION)[: spec.max_lesions]
+    return tuple(Detection(Box(*boxes[i].tolist()), min(float(scores[i]), 1.0)) for i in kept)
+
+
+def by_hand(photo: Photo, box: tuple[float, float, float, float] | None) -> Detection:
+    """The lesion as a person marks it: `box` is x, y, width, height; None is the whole frame."""
+    if box is None:
+        return Detection(photo.frame, 1.0, by_hand=True)
+    x, y, width, height = box
+    inside = Box(max(x, 0.0), max(y, 0.0), min(x + width, photo.width), min(y + height, photo.height))
+    if not (width > 0 and height > 0 and inside.width >= 8 and inside.height >= 8):
+        raise BoxOutside(
+            f"{photo.name}: the box {x:g},{y:g},{width:g},{height:g} does not cover 8 pixels or more of the photograph "
+            f"({photo.width} x {photo.height}); give x,y,width,height in its pixels"
+        )
+    return Detection(inside, 1.0, by_hand=True)
 
 
 def letterbox(photo: Photo) -> Box:

@@ -13,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .errors import DermedgeError, PackError
+from .errors import CameraAbsent, CameraError, DermedgeError, PackError, ProviderError
 from .golden import Check, State, self_test
 from .report import Style, is_unicode, printable
 
@@ -29,12 +29,15 @@ SPARE_MB = 150
 """What a large photograph takes on top of what the small golden ones showed."""
 
 
-def examine(pack: str | None = None) -> list[Check]:
-    """Everything, in an order in which the first failure is the one to repair first."""
+def examine(pack: str | None = None, provider: str = "auto") -> list[Check]:
+    """Everything, in an order in which the first failure is the one to repair first.
+
+    The golden photographs are answered on `provider`.
+    """
     checks = [*_installation()]
     if not any(check.state == "fail" for check in checks):
-        checks += [*_pack(pack), *_threads(), *_disk()]
-    return [*checks, *_terminal(), *_camera()]
+        checks += [*_pack(pack, provider), *_threads(), *_disk(), *_camera()]
+    return [*checks, *_terminal()]
 
 
 def table(checks: list[Check], style: Style) -> str:
@@ -107,7 +110,9 @@ def _version(distribution: str) -> str | None:
 
 def _load(name: str) -> None:
     if name == "onnxruntime":
-        from .graph import onnx_runtime
+        import numpy as np  # first: where it is broken, ONNX Runtime's own import writes to stderr
+
+        from .provider import onnx_runtime
 
         onnx_runtime()  # refuses builds that are known to be broken
     elif name == "numpy":
@@ -121,7 +126,7 @@ def _load(name: str) -> None:
             raise ImportError("it was built without JPEG")
 
 
-def _pack(asked: str | None) -> Iterator[Check]:
+def _pack(asked: str | None, provider: str) -> Iterator[Check]:
     from .pack import find, verify
     from .scanner import Scanner
 
@@ -138,8 +143,12 @@ def _pack(asked: str | None) -> Iterator[Check]:
         f"{pack.ref.id} {pack.ref.version}, every byte as listed{calibrated}",
     )
     try:
-        with Scanner.open(pack.folder) as scanner:
+        with Scanner.open(pack.folder, provider=provider) as scanner:
+            yield Check("providers", "provider", "ok", f"{scanner.provider} answers the golden photographs")
             yield from self_test(scanner)
+    except ProviderError as error:
+        yield Check("providers", "provider", "fail", str(error), "see docs/PROVIDERS.md, or take --provider cpu")
+        return
     except DermedgeError as error:
         yield Check("pack", "graphs", "fail", str(error), "dermedge pack install FOLDER, or name another with --pack")
         return
@@ -149,7 +158,8 @@ def _pack(asked: str | None) -> Iterator[Check]:
 
 def _providers(pack: VerifiedPack) -> Iterator[Check]:
     """A provider that is listed may still fail for want of a driver: only opening the tower tells."""
-    from .graph import BUILDS, PROVIDERS, GraphSettings, onnx_runtime
+    from .graph import GraphSettings
+    from .provider import BUILDS, PROVIDERS, onnx_runtime
     from .tower import Tower
 
     available = onnx_runtime().get_available_providers()
@@ -230,24 +240,6 @@ def _terminal() -> Iterator[Check]:
         )
 
 
-def _camera() -> Iterator[Check]:
-    devices = sorted(str(device) for device in Path("/dev").glob("video*"))
-    commands = [command for command in ("rpicam-still", "libcamera-still") if shutil.which(command)]
-    closed = [device for device in devices if not os.access(device, os.R_OK | os.W_OK)]
-    if closed:
-        yield Check(
-            "camera",
-            "camera",
-            "note",
-            f"no permission for {', '.join(closed)}",
-            "add yourself to the group video, then log in again",
-        )
-    elif devices or commands:
-        yield Check("camera", "camera", "ok", ", ".join(devices + commands))
-    else:
-        yield Check("camera", "camera", "note", "none; photographs can be read from files all the same")
-
-
 def _disk() -> Iterator[Check]:
     from .pack import store
 
@@ -266,3 +258,17 @@ def _disk() -> Iterator[Check]:
         yield Check("disk", "pack store", "note", f"{folder}, {free} MB free", "make room before installing a pack")
     else:
         yield Check("disk", "pack store", "ok", f"{folder}, {free} MB free")
+
+
+def _camera() -> Iterator[Check]:
+    from .camera import cameras
+
+    try:
+        found = ", ".join(f"{camera.name} ({camera.id})" for camera in cameras())
+    except CameraAbsent:
+        yield Check("camera", "camera", "note", "none; photographs can be read from files all the same")
+    except CameraError as error:
+        wrong, _, remedy = str(error).partition("; ")
+        yield Check("camera", "camera", "note", wrong, remedy)
+    else:
+        yield Check("camera", "camera", "ok", found)

@@ -19,6 +19,10 @@ class ProviderError(UsageError):
     """The execution provider asked for is absent from this ONNX Runtime, or failed to start."""
 
 
+class ProfileError(UsageError):
+    """A calibration profile is missing, damaged, or made for another pack."""
+
+
 class PhotoError(DermedgeError):
     """A photograph cannot be answered; the others of a batch still can."""
 
@@ -109,3 +113,37 @@ class GoldenMismatch(PackError):
 
 class PackStoreError(PackError):
     """Installing, removing or rolling back a pack failed; the store is as it was before."""
+
+
+class CameraError(DermedgeError):
+    """There is no picture from a camera; photographs in files are not concerned."""
+
+    exit_status = 5
+
+
+class CameraAbsent(CameraError):
+    """No camera is at hand."""
+
+
+class CameraToolMissing(CameraError):
+    """A board's camera is read by a program that is not installed."""
+
+
+class CameraForbidden(CameraError):
+    """The device may not be opened by this user."""
+
+
+class CameraBusy(CameraError):
+    """Another program has the camera."""
+
+
+class CameraLost(CameraError):
+    """It was unplugged, or the program that reads it ended."""
+
+
+class CameraSilent(CameraError):
+    """It is there and sends nothing, or nothing that is a picture."""
+
+
+class CameraUnsuited(CameraError):
+    """It sends pictures in no format that is served."""

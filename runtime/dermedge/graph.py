@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import os
-import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib import metadata
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .errors import GraphInvalid, ProviderError, UsageError
+from .provider import PROVIDERS, missing_library, one_line, onnx_runtime, provider_options, resolve_provider
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, SessionOptions
@@ -23,24 +20,6 @@ if TYPE_CHECKING:
 Shape = tuple[int | None, ...]
 Contract = Mapping[str, tuple[str, Shape | None]]
 """Name -> numpy dtype and shape. None for a side: any length; None for the shape: anything at all."""
-
-PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
-}
-BUILDS = {"cpu": "onnxruntime", "cuda": "onnxruntime-gpu", "tensorrt": "onnxruntime-gpu",
-          "openvino": "onnxruntime-openvino"}
-"""Which distribution carries which provider."""
-
-ARM_CRASH = "1.21.0"
-"""Its aarch64 build executes an instruction that a Raspberry Pi 4 lacks, already when it is imported."""
-BAD_VERSIONS = {
-    "1.20.0": "it loses inputs of fused layer normalisations",
-    "1.24.0": "it refuses weights kept in a file of their own",
-    "1.24.1": "it refuses weights kept in a file of their own",
-}
 
 DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(float16)": "float16",
           "tensor(double)": "float64", "tensor(int64)": "int64", "tensor(int32)": "int32",
@@ -64,49 +43,6 @@ class GraphSettings:
             raise UsageError(f"unknown provider {self.provider!r}; take auto, {', '.join(PROVIDERS)}")
         if self.threads is not None and self.threads < 1:
             raise UsageError(f"threads must be at least 1, not {self.threads}")
-
-
-def check_build(version: str, machine: str) -> None:
-    """Refuse builds of ONNX Runtime that crash or fail on sound graphs."""
-    reason = BAD_VERSIONS.get(version)
-    if version == ARM_CRASH and machine in ("aarch64", "arm64"):
-        reason = "it crashes on older ARM cores"
-    if reason:
-        raise ProviderError(f"ONNX Runtime {version} cannot be used: {reason}; install a newer release")
-
-
-@cache
-def onnx_runtime() -> ModuleType:
-    """The library, imported on first use and only once its build is known to be sound."""
-    machine = platform.machine()
-    if machine in ("aarch64", "arm64"):
-        for name in sorted(set(BUILDS.values())):
-            try:
-                check_build(metadata.version(name), machine)
-            except metadata.PackageNotFoundError:
-                continue
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise ProviderError(f"ONNX Runtime cannot be imported ({_one_line(error)}); "
-                            "install the onnxruntime package") from error
-    check_build(onnxruntime.__version__, machine)
-    library: ModuleType = onnxruntime
-    return library
-
-
-def resolve_provider(name: str, available: Iterable[str] | None = None) -> str:
-    """ONNX Runtime's name for what was asked, or an error: never a provider that was not asked for."""
-    present = list(onnx_runtime().get_available_providers() if available is None else available)
-    if name == "auto":
-        name = "cuda" if PROVIDERS["cuda"] in present else "cpu"
-    if name not in PROVIDERS:
-        raise UsageError(f"unknown provider {name!r}; take auto, {', '.join(PROVIDERS)}")
-    if PROVIDERS[name] not in present:
-        has = ", ".join(short for short, full in PROVIDERS.items() if full in present) or "none of ours"
-        raise ProviderError(f"provider {name} is not in this ONNX Runtime (it has: {has}); "
-                            f"install {BUILDS[name]} in place of the present build, or choose another")
-    return PROVIDERS[name]
 
 
 def usable_cores() -> int:
@@ -154,9 +90,7 @@ class Graph:
              name: str = "graph") -> Graph:
         """Open a graph whose bytes were verified; `name` is how errors call it."""
         wanted = resolve_provider(settings.provider)
-        providers = [wanted]
-        if wanted == PROVIDERS["tensorrt"]:
-            providers.append(PROVIDERS["cuda"])
+        providers = provider_options(wanted, settings.threads or usable_cores())
         source = model if isinstance(model, bytes) else str(model)
         try:
             session = onnx_runtime().InferenceSession(
@@ -166,8 +100,8 @@ class Graph:
         session.disable_fallback()
         active = session.get_providers()[0]
         if active != wanted:
-            raise ProviderError(f"{wanted} did not start (ONNX Runtime chose {active}); "
-                                "check its driver and libraries, or ask for provider cpu")
+            raise ProviderError(f"{wanted} did not start ({missing_library(wanted) or 'no device that it can use'}); "
+                                "install what it needs, or ask for provider cpu")
         _check(name, "input", session.get_inputs(), inputs, exact=True)
         _check(name, "output", session.get_outputs(), outputs, exact=False)
         return cls(session, name, outputs)
@@ -179,7 +113,7 @@ class Graph:
         try:
             values = self._session.run(names, dict(feeds))
         except Exception as error:
-            raise GraphInvalid(f"{self._name} failed to run: {_one_line(error)}. {HINT}") from error
+            raise GraphInvalid(f"{self._name} failed to run: {one_line(error)}. {HINT}") from error
         answer = dict(zip(names, values, strict=True))
         for output, value in answer.items():
             shape = self._outputs[output][1]
@@ -207,10 +141,11 @@ def _options(settings: GraphSettings) -> SessionOptions:
 
 
 def _opening_error(wanted: str, name: str, error: Exception) -> Exception:
-    text = _one_line(error)
+    text = one_line(error)
     hints = ("Provider", "CUDA", "TensorRT", "OpenVINO")
     if wanted != PROVIDERS["cpu"] and any(hint in text for hint in hints):
-        return ProviderError(f"{wanted} did not start: {text}; check its driver, or ask for provider cpu")
+        return ProviderError(f"{wanted} did not start ({missing_library(wanted) or text}); "
+                             "install what it needs, or ask for provider cpu")
     return GraphInvalid(f"{name} was refused by ONNX Runtime: {text}. Reinstall the pack.")
 
 
@@ -246,8 +181,3 @@ def _fits(shape: Sequence[int], contract: Shape) -> bool:
 
 def _words(shape: Sequence[int | None]) -> str:
     return "[" + ", ".join("any" if side is None else str(side) for side in shape) + "]"
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()).rstrip(". ") or type(error).__name__
-    return text if len(text) <= 200 else text[:197] + "..."

@@ -235,6 +235,8 @@ def _caption(scan: Scan, width: int, unit: int, heat: bool) -> Image.Image:
     if scan.rejected:
         rows.append(Row("dotted grey: looked at, and recognised as no lesion", small, FAINT))
     pack = f"{scan.pack.id} {scan.pack.version}{'' if scan.pack.calibrated else ', uncalibrated'}"
+    if scan.profile:
+        pack += f", judged under the profile {scan.profile}"
     rows.append(Row(f"{DISCLAIMER} Pack: {pack}", small, FAINT))
     return written(rows, width, unit)
 

@@ -63,6 +63,9 @@ _TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_BAND_ROWS = 256
+_IN_ONE_PIECE = 4_000_000
+"""Pixels that cost little memory, and less time than bands."""
 _EXIF_BYTES = 1 << 20
 """Cameras write some 64 KB; unpacking a hostile 50 MB block would take gigabytes."""
 
@@ -215,9 +218,21 @@ def _photo(
     if orientation in _TRANSPOSE:
         image = image.transpose(_TRANSPOSE[orientation])
         size = size[::-1] if orientation >= 5 else size
-    pixels = np.asarray(image)
+    pixels = _pixels(image)
     pixels.flags.writeable = False
     return Photo(name, pixels, size[0], size[1], scale, kind, tuple(notes))
+
+
+def _pixels(image: Image.Image) -> NDArray[np.uint8]:
+    """A large one band by band: in one piece, Pillow holds all bytes twice beside its own picture."""
+    width, height = image.size
+    if width * height <= _IN_ONE_PIECE:
+        return np.asarray(image)
+    pixels = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, _BAND_ROWS):
+        band = image.crop((0, top, width, min(top + _BAND_ROWS, height)))
+        pixels[top : top + _BAND_ROWS] = np.asarray(band)
+    return pixels
 
 
 def _orientation(image: Image.Image, notes: list[str]) -> int:

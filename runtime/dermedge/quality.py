@@ -32,6 +32,15 @@ SMALLEST = 40
 """Pixels of the short side; the network's crop has several times as many, most of them interpolated then.
 28 of the 1,085 regions are smaller."""
 
+LIMITS: dict[str, tuple[float | None, float | None]] = {
+    "sharpness": (LEAST_SHARPNESS, None),
+    "exposure": (DARKEST, BRIGHTEST),
+    "contrast": (LEAST_CONTRAST, None),
+    "glare": (None, MOST_GLARE),
+    "size": (SMALLEST, None),
+}
+"""Measure -> from where and up to where it is good enough."""
+
 _HIGHLIGHT = 240
 _SAMPLED_SIDE = 128
 _SHARPNESS_SIDE = 48

@@ -232,6 +232,8 @@ class Scan:
     """Boxes that the detector proposed and the tower refused as no lesion."""
     verdict: Verdict
     """Of the photograph: the worst lesion's, or why there is none."""
+    profile: str | None = None
+    """The calibration profile that it was judged under; None: by the pack's own numbers."""
 
     def as_json(self, top: int | None = None) -> dict[str, Any]:
         """The object that `--json` prints for a photograph, one a line."""
@@ -242,6 +244,7 @@ class Scan:
             "notes": list(self.photo.notes),
             "pack": {"id": self.pack.id, "version": self.pack.version, "digest": self.pack.digest,
                      "calibrated": self.pack.calibrated},
+            "profile": self.profile,
             "modality": self.modality,
             "quality": quality_json(self.quality),
             "provider": self.provider,

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import batch
 from .errors import PhotoError, UsageError
+from .profile import Profile
 from .report import DISCLAIMER, Style, complain, finding, print_json, printable
 from .result import Scan
 from .triage import stated_flags
@@ -110,6 +111,7 @@ def scan(arguments: argparse.Namespace) -> int:
     from .scorer import Facts
 
     facts = Facts(arguments.age, arguments.sex, arguments.site)
+    profile = Profile.load(arguments.profile) if arguments.profile is not None else None
     style = Style.of(sys.stdout)
     progress = batch.Progress(sys.stderr, len(photographs), Style.of(sys.stderr).width)
     status = answered = 0
@@ -119,8 +121,9 @@ def scan(arguments: argparse.Namespace) -> int:
         threads=arguments.threads,
         low_memory=arguments.low_memory,
     ) as scanner:
+        scanner.manifest(profile)  # made for this pack, or refused before the first scan is paid for
         for outcome in batch.run(
-            photographs, lambda photograph: _answer(scanner, photograph, arguments, facts, overlays), progress
+            photographs, lambda photograph: _answer(scanner, photograph, arguments, facts, overlays, profile), progress
         ):
             if outcome.answer is None:
                 complain(str(outcome.error))
@@ -144,6 +147,7 @@ def _answer(
     arguments: argparse.Namespace,
     facts: Facts,
     overlays: OverlayFolder | None,
+    profile: Profile | None,
 ) -> Answer:
     from .photo import LIMITS
 
@@ -156,6 +160,7 @@ def _answer(
         facts=facts,
         flags=arguments.flags,
         mask=arguments.mask,
+        profile=profile,
     )
     agreements: dict[int, float] = {}
     if arguments.explain:

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 from . import saliency as heat
+from .clock import Clock
 from .crop import cut, square_around
-from .detector import Detector
-from .errors import BoxOutside, PackError, UsageError
-from .graph import GraphSettings
+from .detector import Detector, by_hand, chosen
+from .errors import PackError, UsageError
+from .graph import GraphSettings, usable_cores
 from .pack import VerifiedPack, find, verify
+from .pack.manifest import Manifest
 from .photo import read_photo
+from .profile import Profile
 from .quality import assess
-from .result import MODALITIES, Box, Crop, Detection, Embedding, Lesion, Modality, Photo, Saliency, Scan, Scores
+from .result import MODALITIES, Box, Crop, Detection, Lesion, Modality, Photo, Saliency, Scan, Scores
 from .scorer import Facts, Scorer
 from .segmenter import Segmenter
 from .tower import Tower
-from .triage import judge, overall, stated_flags
+from .trace import Look, Trace, fitting, known, left_out, places
+from .triage import judge, looked_away, overall, signed, stated_flags
 
 if TYPE_CHECKING:
     import os
@@ -47,7 +50,6 @@ class Scanner:
         self.tower = Tower.open(pack, settings)
         self.scorer = Scorer.open(pack)
         self._conditions = manifest.conditions
-        self._triage = manifest.triage
         self._segmenter: Segmenter | None = None
         self._segmenter_lock = threading.Lock()
         self._closed = False
@@ -69,6 +71,11 @@ class Scanner:
         """The execution provider that is really active, by ONNX Runtime's name."""
         return self.tower.provider
 
+    @property
+    def threads(self) -> int:
+        """How many each graph runs on."""
+        return self.settings.threads or usable_cores()
+
     def scan(
         self,
         source: Source,
@@ -81,72 +88,149 @@ class Scanner:
         flags: Iterable[str] = (),
         saliency: bool = True,
         mask: bool = False,
+        profile: Profile | None = None,
     ) -> Scan:
-        """One photograph in, one finding per lesion out.
+        """One photograph in, one finding per lesion out: `look` runs the graphs, `judge` reckons with their answers.
 
         `box` (x, y, width, height in the upright photograph's pixels) or `whole` say where the lesion is, by hand.
-        `facts` are what is known of the person, `flags` the red flags they state (see `triage.RED_FLAGS`).
+        `facts` are what is known of the person, `flags` the red flags they state (see `triage.RED_FLAGS`). A `profile`
+        sets other numbers than the pack's, and the scan says so.
         """
+        stated = stated_flags(flags)
+        self._check(modality)
+        trace = self.look(source, name=name, box=box, whole=whole, profile=profile)
+        return self.judge(trace, modality=modality, facts=facts, flags=stated, saliency=saliency, mask=mask,
+                          profile=profile)
+
+    def look(
+        self,
+        source: Source,
+        *,
+        name: str | None = None,
+        box: tuple[float, float, float, float] | None = None,
+        whole: bool = False,
+        profile: Profile | None = None,
+    ) -> Trace:
+        """The first half of a scan, which costs: what each step up to the tower saw."""
         if self._closed:
             raise UsageError("this scanner is closed; open another one")
-        if modality not in ("auto", *MODALITIES):
-            raise UsageError(f"unknown modality {modality!r}; choose auto, {' or '.join(MODALITIES)}")
         if box is not None and whole:
             raise UsageError("give either a box or the whole frame, not both")
-        stated = stated_flags(flags)
-        # Held for the length of the scan: another thread may close the scanner meanwhile.
+        manifest = self.manifest(profile)
+        # Held for the length of the look: another thread may close the scanner meanwhile.
         detector, tower = self.detector, self.tower
         clock = Clock()
 
         with clock.step("decode"):
             photo = read_photo(source, name=name)
         with clock.step("quality"):
-            frame = assess(photo)
+            quality = assess(photo)
         with clock.step("detector"):
-            detections = (by_hand(photo, box),) if box is not None or whole else detector.find(photo)
+            sight = detector.look(photo) if box is None and not whole else None
+            detections = chosen(sight, photo, manifest.detector) if sight else (by_hand(photo, box),)
         with clock.step("crop"):
-            crops = [self.crop(photo, detection.box) for detection in detections]
+            crops = [self.crop(photo, detection.box, manifest.tower.context) for detection in detections]
+        with clock.step("quality"):
+            qualities = [assess(photo, crop.region) for crop in crops]
         with clock.step("tower"):
             embeddings = [tower.embed(crop) for crop in crops]
+        looks = tuple(map(Look, detections, crops, qualities, embeddings))
+        return Trace(photo, quality, sight, looks, (), manifest.detector.confidence, manifest.tower.context,
+                     tower.provider, clock.read())
+
+    def judge(
+        self,
+        trace: Trace,
+        *,
+        modality: Modality | str = "auto",
+        facts: Facts = NOBODY,
+        flags: Iterable[str] = (),
+        saliency: bool = True,
+        mask: bool = False,
+        profile: Profile | None = None,
+    ) -> Scan:
+        """The second half, arithmetic only (but for a mask): what the graphs answered, judged by these numbers."""
+        manifest, stated, name = self.manifest(profile), stated_flags(flags), profile.name if profile else None
+        wanted = self._check(modality) or (profile.calibration.modality if profile else None)
+        looks = fitting(trace, manifest)
+        scorer = self.scorer.under(manifest) if profile else self.scorer
+        clock = Clock(trace.seconds)
+
         with clock.step("scorer"):
-            seen_as = self._modality(modality, embeddings)
-            scores = [self.scorer.score(embedding.vector, seen_as, facts) for embedding in embeddings if seen_as]
+            # Detections come by falling confidence: the surest lesion tells what kind of photograph this is.
+            seen_as = wanted or (scorer.modality(looks[0].embedding.vector)[0] if looks else None)
+            scores = [scorer.score(look.embedding.vector, seen_as, facts) for look in looks if seen_as]
 
         lesions: list[Lesion] = []
         rejected: list[Detection] = []
-        for detection, crop, embedding, score in zip(detections, crops, embeddings, scores, strict=True):
+        for look, score in zip(looks, scores, strict=True):
+            detection = look.detection
             if score.rejected and not detection.by_hand:
                 rejected.append(detection)
                 continue
-            with clock.step("quality"):
-                quality = assess(photo, crop.region)
             with clock.step("triage"):
-                verdict = judge(score, quality, self._triage[score.modality], self._conditions,
-                                by_hand=detection.by_hand, flags=stated)
+                own = self.scorer.score(look.embedding.vector, score.modality, facts) if profile else None
+                verdict = signed(judge(
+                    score, look.quality, manifest.triage[score.modality], self._conditions, by_hand=detection.by_hand,
+                    flags=stated, margin=(profile and profile.calibration.margin) or 0.0, own=own), name)
             with clock.step("saliency"):
-                looked = self._explain(embedding, crop, score, verdict.level) if saliency else None
+                looked = self._explain(look, score, verdict.level) if saliency else None
             with clock.step("mask"):
-                outline = self.segmenter.outline(photo, detection.box) if mask else None
-            lesions.append(Lesion(len(lesions) + 1, detection.box, detection.confidence, detection.by_hand, quality,
-                                  score, verdict, looked, outline))
+                outline = self.segmenter.outline(trace.photo, detection.box) if mask else None
+            lesions.append(Lesion(len(lesions) + 1, detection.box, detection.confidence, detection.by_hand,
+                                  look.quality, score, verdict, looked, outline))
 
+        answer = overall(lesions, trace.quality, len(rejected), stated)
+        if unseen := left_out(trace, looks, manifest, self.pack.manifest):
+            answer = looked_away(answer, unseen)
         return Scan(
-            photo=photo, pack=self.pack.ref, modality=seen_as if lesions else None, quality=frame,
-            provider=tower.provider, seconds=clock.read(), lesions=tuple(lesions), rejected=tuple(rejected),
-            verdict=overall(lesions, frame, len(rejected), stated),
+            photo=trace.photo, pack=self.pack.ref, modality=seen_as if lesions else None, quality=trace.quality,
+            provider=trace.provider, seconds=clock.read(), lesions=tuple(lesions), rejected=tuple(rejected),
+            verdict=answer if lesions else signed(answer, name), profile=name,
         )
 
-    def crop(self, photo: Photo, box: Box) -> Crop:
+    def lacking(self, trace: Trace, profile: Profile | None) -> int:
+        """How many places the tower has yet to look at before `judge` can judge by a profile."""
+        return sum(place not in known(trace) for _, place in places(trace, self.manifest(profile)))
+
+    def look_again(self, trace: Trace, profile: Profile | None) -> Trace:
+        """The trace with all that a profile asks for: the tower runs for new crops only, the detector not at all."""
+        if self._closed:
+            raise UsageError("this scanner is closed; open another one")
+        manifest, tower, clock = self.manifest(profile), self.tower, Clock(trace.seconds)
+        there = known(trace)
+        looks = []
+        for detection, place in places(trace, manifest):
+            if place not in there:
+                with clock.step("crop"):
+                    crop = self.crop(trace.photo, detection.box, manifest.tower.context)
+                with clock.step("quality"):
+                    quality = assess(trace.photo, crop.region)
+                with clock.step("tower"):
+                    there[place] = Look(detection, crop, quality, tower.embed(crop))
+            looks.append(there.pop(place))
+        return replace(trace, looks=tuple(looks), others=tuple(there.values()), seconds=clock.read(),
+                       confidence=manifest.detector.confidence, context=manifest.tower.context)
+
+    def manifest(self, profile: Profile | None) -> Manifest:
+        """The numbers to judge by: the pack's own, or with a profile's in their places."""
+        if profile is None:
+            return self.pack.manifest
+        profile.check(self.pack.ref)
+        return profile.calibration.applied(self.pack.manifest)
+
+    def crop(self, photo: Photo, box: Box, context: float | None = None) -> Crop:
         """The square that the tower sees for a lesion at `box`."""
         spec = self.pack.manifest.tower
-        region = square_around(box, photo.width, photo.height, spec.context)
+        region = square_around(box, photo.width, photo.height, context or spec.context)
         return cut(photo, region, spec.size, spec.resample, spec.padding)
 
     def occlusion(self, scan: Scan, lesion: Lesion) -> Saliency:
         """The slow, model-agnostic heat map for the condition that `lesion.saliency` explains."""
         if lesion.saliency is None:
             raise UsageError("this scan was made without saliency; there is no heat map to check")
-        crop = self.crop(scan.photo, lesion.box)
+        spec = self.pack.manifest.tower
+        crop = cut(scan.photo, lesion.saliency.region, spec.size, spec.resample, spec.padding)
         vector = self.scorer.vector(lesion.scores.modality, lesion.saliency.condition)
         return heat.occlusion(self.tower, crop, vector, lesion.saliency.condition)
 
@@ -175,49 +259,18 @@ class Scanner:
     ) -> None:
         self.close()
 
-    def _modality(self, asked: Modality | str, embeddings: list[Embedding]) -> Modality | None:
-        if not embeddings:
-            return None
+    def _check(self, asked: Modality | str) -> Modality | None:
+        """The modality that was asked for; None where the photograph is to tell."""
         for modality in MODALITIES:
             if asked == modality:
                 return modality
-        # Detections come by falling confidence: the surest lesion tells what kind of photograph this is.
-        return self.scorer.modality(embeddings[0].vector)[0]
+        if asked != "auto":
+            raise UsageError(f"unknown modality {asked!r}; choose auto, {' or '.join(MODALITIES)}")
+        return None
 
-    def _explain(self, embedding: Embedding, crop: Crop, scores: Scores, level: str) -> Saliency:
+    def _explain(self, look: Look, scores: Scores, level: str) -> Saliency:
         worrying = level in ("refer", "urgent")
         groups = ("malignant", "premalignant")
         candidates = {c.id for c in self._conditions if not worrying or c.group in groups}
         condition = next(c for c, _ in scores.ranked() if c in candidates)
-        return heat.explain(embedding, crop, self.scorer.vector(scores.modality, condition), condition)
-
-
-class Clock:
-    """Wall-clock seconds by step."""
-
-    def __init__(self) -> None:
-        self._begun = time.perf_counter()
-        self._seconds: dict[str, float] = {}
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        begun = time.perf_counter()
-        yield
-        self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - begun
-
-    def read(self) -> MappingProxyType[str, float]:
-        return MappingProxyType({**self._seconds, "total": time.perf_counter() - self._begun})
-
-
-def by_hand(photo: Photo, box: tuple[float, float, float, float] | None) -> Detection:
-    """The lesion as a person marks it: `box` is x, y, width, height; None is the whole frame."""
-    if box is None:
-        return Detection(photo.frame, 1.0, by_hand=True)
-    x, y, width, height = box
-    inside = Box(max(x, 0.0), max(y, 0.0), min(x + width, photo.width), min(y + height, photo.height))
-    if not (width > 0 and height > 0 and inside.width >= 8 and inside.height >= 8):
-        raise BoxOutside(
-            f"{photo.name}: the box {x:g},{y:g},{width:g},{height:g} does not cover 8 pixels or more of the photograph "
-            f"({photo.width} x {photo.height}); give x,y,width,height in its pixels"
-        )
-    return Detection(inside, 1.0, by_hand=True)
+        return heat.explain(look.embedding, look.crop, self.scorer.vector(scores.modality, condition), condition)

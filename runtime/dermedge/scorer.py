@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,18 +46,43 @@ class Facts:
         return [(kind, str(value)) for kind, value in facts if value is not None]
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What goes into one condition's probability: softmax((logit + shift) / temperature)."""
+
+    cosine: float
+    bias: float
+    logit: float
+    """scale * cosine + bias."""
+    shift: float
+    """What the facts about the person add."""
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """The sum behind one lesion's `Scores`."""
+
+    modalities: Mapping[str, float]
+    """How likely each kind of photograph is."""
+    conditions: Mapping[str, Terms]
+    rejects: tuple[Terms, ...]
+    """The same for what is no lesion; facts and temperature do not touch it."""
+    scale: float
+    temperature: float
+
+
 class Scorer:
     """Scores vectors against a verified pack's conditions, in double precision."""
 
     def __init__(
-        self, manifest: Manifest, prompts: NDArray[np.float32], rejects: NDArray[np.float32],
-        modalities: NDArray[np.float32],
+        self, manifest: Manifest, prompts: NDArray[np.floating[Any]], rejects: NDArray[np.floating[Any]],
+        modalities: NDArray[np.floating[Any]],
     ) -> None:
         self._manifest = manifest
         self._ids = tuple(condition.id for condition in manifest.conditions)
-        self._prompts = prompts.astype(np.float64)
-        self._rejects = rejects.astype(np.float64)
-        self._modalities = modalities.astype(np.float64)
+        self._prompts: NDArray[np.float64] = prompts.astype(np.float64, copy=False)
+        self._rejects: NDArray[np.float64] = rejects.astype(np.float64, copy=False)
+        self._modalities: NDArray[np.float64] = modalities.astype(np.float64, copy=False)
         for prior in manifest.priors:
             if prior.fact == "age" and BAND.fullmatch(prior.value) is None:
                 raise ManifestInvalid(f"the age band {prior.value!r} is neither like 60-69 nor like 80+. "
@@ -69,6 +94,10 @@ class Scorer:
         return cls(pack.manifest, pack.array(names.prompts), pack.array(names.rejects),
                    pack.array(names.modalities))
 
+    def under(self, manifest: Manifest) -> Scorer:
+        """The same vectors, scored by other numbers."""
+        return Scorer(manifest, self._prompts, self._rejects, self._modalities)
+
     def vector(self, modality: Modality, condition: str) -> NDArray[np.float64]:
         """What an embedding is compared with for a condition."""
         if condition not in self._ids:
@@ -78,8 +107,7 @@ class Scorer:
 
     def modality(self, vector: NDArray[np.float32]) -> tuple[Modality, float]:
         """Which kind of photograph this is, and with what probability."""
-        cosines = self._modalities @ self._wide(vector)
-        shares = softmax(self._manifest.vectors.modality_scale * cosines)
+        shares = self._modality_shares(vector)
         best = int(shares.argmax())
         return MODALITIES[best], float(shares[best])
 
@@ -97,6 +125,28 @@ class Scorer:
             referral=min(1.0, malignant + self._mass(by_id, ("premalignant",))), rejection=rejection,
             rejected=rejection >= scoring.rejection, calibrated=scoring.calibrated, shifts=shifts,
         )
+
+    def working(self, vector: NDArray[np.float32], modality: Modality, facts: Facts) -> Working:
+        """Every number between the vector and `score`'s answer, for who wants to follow the sum."""
+        scoring = self._manifest.scoring[modality]
+        wide = self._wide(vector)
+        cosines = self._prompts[MODALITIES.index(modality)] @ wide
+        priors = [self._prior(modality, kind, value) for kind, value in facts.stated()]
+        shifts = sum((np.array(prior.shift) for prior in priors if prior), np.zeros(len(self._ids)))
+        refusals = self._rejects @ wide
+        columns = zip(cosines, scoring.bias, scoring.scale * cosines + np.array(scoring.bias), shifts, strict=True)
+        return Working(
+            modalities=MappingProxyType(dict(zip(MODALITIES, self._modality_shares(vector).tolist(), strict=True))),
+            conditions=MappingProxyType(
+                {id: Terms(*map(float, column)) for id, column in zip(self._ids, columns, strict=True)}
+            ),
+            rejects=tuple(Terms(float(c), b, scoring.scale * float(c) + b, 0.0)
+                          for c, b in zip(refusals, scoring.reject_bias, strict=True)),
+            scale=scoring.scale, temperature=scoring.temperature,
+        )
+
+    def _modality_shares(self, vector: NDArray[np.float32]) -> NDArray[np.float64]:
+        return softmax(self._manifest.vectors.modality_scale * (self._modalities @ self._wide(vector)))
 
     def _wide(self, vector: NDArray[np.float32]) -> NDArray[np.float64]:
         if vector.shape != self._modalities.shape[1:]:

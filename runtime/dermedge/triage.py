@@ -8,7 +8,7 @@ that speaks against it has stayed silent.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .errors import UsageError
@@ -26,6 +26,9 @@ NEVER_REASSURING_PREMALIGNANT = 0.50
 
 ALWAYS_URGENT = 0.80
 """From this malignant mass on, `urgent`, whatever a pack's own threshold says."""
+
+PROFILE = "set by hand in a profile"
+"""What stands in a threshold's `data` where no pack set it: nothing was measured there."""
 
 RED_FLAGS: dict[str, str] = {
     "bleeding": "it bleeds or oozes without having been hurt",
@@ -92,10 +95,20 @@ def judge(
     *,
     by_hand: bool = False,
     flags: Iterable[str] = (),
+    margin: float = 0.0,
+    own: Scores | None = None,
 ) -> Verdict:
-    """The verdict on one lesion."""
+    """The verdict on one lesion.
+
+    `margin` is how far a harmless condition must be ahead of the referral mass to reassure. `own` are the scores by
+    the pack's own numbers where `scores` are not: the fixed ceilings hold for both.
+    """
     known = {condition.id: condition for condition in conditions}
-    level, reasons = _by_scores(scores, quality, triage, known, by_hand)
+    level, reasons = _by_scores(scores, quality, triage, known, by_hand, margin)
+    if own is not None and not own.rejected:
+        least, reason = _by_ceilings(own)
+        if LEVELS.index(least) > LEVELS.index(level):
+            level, reasons = least, [reason, *reasons]
     stated = stated_flags(flags)
     if stated:
         level = max(level, "refer", key=LEVELS.index)
@@ -128,6 +141,22 @@ def overall(lesions: Sequence[Lesion], frame: Quality, refused: int, flags: Iter
     return Verdict(level, headline, " ".join((*frame.advice, advice)), tuple(reasons))
 
 
+def looked_away(verdict: Verdict, places: int) -> Verdict:
+    """The same where a profile leaves out places that the pack would look at: that is doubt, not an all-clear."""
+    reasons = (f"{places} place(s) that the pack would look at are too faint for the profile", *verdict.reasons)
+    if LEVELS.index(verdict.level) >= LEVELS.index("unclear"):
+        return replace(verdict, reasons=reasons)
+    return Verdict("unclear", TEXTS["unclear"].seen, TEXTS["unclear"].do, reasons)
+
+
+def signed(verdict: Verdict, profile: str | None) -> Verdict:
+    """A finding under other numbers than the pack's says so."""
+    if profile is None:
+        return verdict
+    said = f"judged under the profile {profile}, not by the pack's numbers alone"
+    return replace(verdict, reasons=(*verdict.reasons, said))
+
+
 def stated_flags(flags: Iterable[str]) -> tuple[str, ...]:
     """The red flags in their own order, each once; an unknown one is an error, not a flag ignored."""
     asked = set(flags)
@@ -138,7 +167,7 @@ def stated_flags(flags: Iterable[str]) -> tuple[str, ...]:
 
 
 def _by_scores(
-    scores: Scores, quality: Quality, triage: Triage, known: dict[str, Condition], by_hand: bool
+    scores: Scores, quality: Quality, triage: Triage, known: dict[str, Condition], by_hand: bool, margin: float
 ) -> tuple[Level, list[str]]:
     if scores.rejected:
         reason = f"does not look like a skin lesion (rejection {scores.rejection:.2f})"
@@ -162,6 +191,9 @@ def _by_scores(
     if not harmless or harmless[0][1] < triage.reassure:
         best = harmless[0][1] if harmless else 0.0
         doubts.append(f"scores too flat: no harmless condition reaches {triage.reassure:.2f} (best {best:.2f})")
+    elif margin and harmless[0][1] - scores.referral < margin:
+        lead = harmless[0][1] - scores.referral
+        doubts.append(f"no harmless condition is {margin:.2f} ahead of the {referral} (lead {lead:.2f})")
     if not scores.calibrated:
         doubts.append("this pack is uncalibrated: its probabilities must not reassure anyone")
     if doubts:
@@ -174,9 +206,24 @@ def _by_scores(
     ]
 
 
+def _by_ceilings(own: Scores) -> tuple[Level, str]:
+    """What the pack's own masses come to by the fixed ceilings alone; no other numbers lower that."""
+    ceilings: tuple[tuple[Level, str, float, float], ...] = (
+        ("urgent", "malignant mass", own.malignant, ALWAYS_URGENT),
+        ("refer", "malignant mass", own.malignant, NEVER_REASSURING),
+        ("refer", "malignant and premalignant mass", own.referral, NEVER_REASSURING_PREMALIGNANT),
+    )
+    for level, name, mass, ceiling in ceilings:
+        if mass >= ceiling:
+            return level, f"{name} {mass:.2f} as the pack counts it is at or above the fixed {ceiling:.2f}"
+    return "no-lesion", ""
+
+
 def _reached(mass: float, threshold: Threshold, ceiling: float) -> str:
     """How the threshold that `mass` reaches is described; empty when it reaches none."""
     if mass >= threshold.value:
+        if threshold.data == PROFILE:
+            return f"the profile's {threshold.value:.2f}"
         if threshold.sensitivity is None:
             return f"the pack's {threshold.value:.2f}"
         return f"the pack's {threshold.value:.2f} (sensitivity {threshold.sensitivity:.2f} of {threshold.positives})"

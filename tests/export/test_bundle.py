@@ -114,15 +114,61 @@ def test_no_space_is_refused_before_anything_is_unpacked(tmp_path: Path, root: P
     assert list(root.rglob("*")) == [root / "opt"]
 
 
-@pytest.mark.parametrize("options", (("--prefix",), ("--check", "--uninstall")), ids=" ".join)
+@pytest.mark.parametrize(
+    "options",
+    (("--prefix",), ("--check", "--uninstall"), ("--pin-file",), ("--no-kiosk", "--pin-file", "x"), ("", "")),
+    ids=" ".join,
+)
 def test_an_unknown_option_is_refused(tmp_path: Path, root: Path, options: tuple[str, ...]) -> None:
     assert_refused(run(bundle(tmp_path), root, *options), root, "option")
+
+
+def test_a_file_without_a_pin_in_it_is_refused_before_anything_else(tmp_path: Path, root: Path) -> None:
+    done = run(bundle(tmp_path), root, "--pin-file", str(tmp_path / "absent"))
+    assert_refused(done, root, "the file with the PIN cannot be read")
+
+
+def test_the_options_reach_the_installer(tmp_path: Path, root: Path) -> None:
+    (tmp_path / "my pin").write_text("271828\n")
+    file = bundle(tmp_path, installer='printf "%s|" "$@"\n')
+    assert run(file, root, "--pin-file", str(tmp_path / "my pin")).stdout == f"--pin-file|{tmp_path / 'my pin'}|"
+    assert run(file, root, "--no-kiosk").stdout == "--no-kiosk|"
+
+
+def test_a_second_installation_at_the_same_time_is_refused(tmp_path: Path, root: Path) -> None:
+    file = bundle(tmp_path, installer=INSTALLER + f'while [ -e "$DERMEDGE_ROOT/{MARKER}" ]; do sleep 0.05; done\n')
+    environment = dict(os.environ) | {"DERMEDGE_ROOT": str(root)}
+    with subprocess.Popen(["sh", str(file)], env=environment) as first:
+        while not (root / MARKER).exists():
+            assert first.poll() is None
+        for options in ((), ("--uninstall",)):
+            second = run(file, root, *options)
+            assert (second.returncode, second.stderr) == (1, "dermedge: another installation is running\n")
+        assert first.poll() is None
+        (root / MARKER).unlink()
+    assert first.returncode == 0
+    assert [path for path in root.rglob("*") if not path.is_dir()] == []
+
+
+def test_what_a_killed_installation_left_is_cleared_by_the_next(tmp_path: Path, root: Path) -> None:
+    home = root / "opt" / "dermedge"
+    for left in (".incoming.abcdef", "9.9.9-11111111", "9.9.8-00000000"):
+        (home / left / "bin").mkdir(parents=True)
+    (home / "9.9.8-00000000" / ".tested").touch()
+    (home / "current").symlink_to("9.9.8-00000000")
+    done = run(bundle(tmp_path), root)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {path.name for path in home.iterdir()} == {"9.9.8-00000000", "current"}
 
 
 def test_a_failing_installer_is_what_the_bundle_answers(tmp_path: Path, root: Path) -> None:
     done = run(bundle(tmp_path, installer="echo no >&2; exit 7\n"), root)
     assert (done.returncode, done.stderr) == (7, "no\n")
     assert not (root / "opt" / "dermedge").exists()
+
+
+def want_a_newer_libc(files: dict[str, bytes | Path]) -> None:
+    files["glibc"] = b"2.99\n"
 
 
 def drop_locks(files: dict[str, bytes | Path]) -> None:
@@ -135,14 +181,18 @@ def alter_a_wheel(files: dict[str, bytes | Path]) -> None:
 
 @pytest.mark.parametrize(
     ("change", "about"),
-    ((drop_locks, "install the system's python3"), (alter_a_wheel, "the wheels cannot be installed")),
-    ids=("no Python", "a wheel missing"),
+    (
+        (want_a_newer_libc, f"glibc 2.99 or newer is needed and this system has {platform.libc_ver()[1]}"),
+        (drop_locks, "install the system's python3"),
+        (alter_a_wheel, "the wheels cannot be installed"),
+    ),
+    ids=("old glibc", "no Python", "a wheel missing"),
 )
 def test_what_cannot_be_installed_leaves_nothing(
     tmp_path: Path, root: Path, change: Callable[[dict[str, bytes | Path]], None], about: str
 ) -> None:
-    files: dict[str, bytes | Path] = {name: build.HERE / name for name in ("install.sh", build.SERVICE)}
-    files["name"] = b"9.9.9-00000000\n"
+    files: dict[str, bytes | Path] = {path.name: path for path in (build.HERE / "install.sh", *build.BOX)}
+    files |= {"name": b"9.9.9-00000000\n", "glibc": b"2.17\n"}
     change(files)
     target = tmp_path / "dermedge.run"
     build.write(target, files, "9.9.9", HERE)
@@ -163,9 +213,17 @@ def test_every_lock_pins_by_hash_what_the_runtime_imports(architecture: str, pyt
     assert {"numpy", "onnxruntime", "pillow", "pip", "textual"} <= names
 
 
-def test_the_unit_names_only_what_an_installation_has(tmp_path: Path) -> None:
-    text = (build.HERE / build.SERVICE).read_text()
-    assert set(re.findall(r"@ROOT@(\S+)", text)) == {
-        "/etc/dermedge/settings",
-        "/opt/dermedge/current/bin/dermedge",
-    }
+def test_the_needed_glibc_is_that_of_the_most_demanding_wheel() -> None:
+    names = ["a-1-py3-none-any.whl", "b-1-cp311-cp311-manylinux1_x86_64.whl"]
+    assert build.needed_glibc(names[:1]) == "2.0"
+    assert build.needed_glibc(names) == "2.5"
+    assert build.needed_glibc([*names, "c-1-cp311-cp311-manylinux2014_x86_64.manylinux_2_17_x86_64.whl"]) == "2.17"
+    # With two tags it runs on the older of the two.
+    assert build.needed_glibc(["d-1-cp311-cp311-manylinux_2_27_x86_64.manylinux_2_28_x86_64.whl"]) == "2.27"
+
+
+@pytest.mark.parametrize("path", build.BOX, ids=lambda path: path.name)
+def test_units_name_only_what_an_installation_has(path: Path) -> None:
+    installed = {f"/opt/dermedge/current/{name}" for name in ("dermedge", "BOX.md", "foot.ini")}
+    assert set(re.findall(r"@ROOT@([\w./-]+)", path.read_text())) <= installed
+    assert not re.search(r"(?<!@ROOT@)/opt", path.read_text())

@@ -83,6 +83,19 @@ METRICS: dict[str, Any] = {
             "kinds": {"hand": {"with_box": figure(0.0512), "with_verdict": figure(0.0212)}},
         },
     },
+    "left_out": {
+        "network": "lite0",
+        "trained_on": ["ham10000", "negatives"],
+        "sections": [
+            {"collection": "isic2017", "how": "31 melanomas.", "figures": {"melanoma_auc": figure(0.8444)}},
+        ],
+    },
+    "artefacts": {
+        "photographs": 300,
+        "malignant": 150,
+        "malignant_auc": 0.9222,
+        "drawn": {"ruler": {"mean_move": 0.0123, "mean_rise": -0.0034, "malignant_auc": 0.9111}},
+    },
     "operating_points": {"phone": {"0.95": POINT, "0.90": POINT | {"value": 0.33}}},
     "known_failures": [{"id": "PAT_1", "file": "failures/PAT_1.jpg", "label": "melanoma", "said": "`watch`"}],
 }
@@ -129,12 +142,24 @@ def test_a_card_that_says_something_else_than_its_manifest_is_found(pack: Path, 
         "| hand | 0.051 (0.001 to 0.101), n=31 | 0.021 (-0.029 to 0.071), n=31 |",
         "| 95 % sensitivity | 0.210 | 0.950 | 0.700 | 0.930 and 0.690 | 40 + 60 photographs, drawn photographs |",
         "| ![PAT_1](failures/PAT_1.jpg) | melanoma | `watch` |",
+        "| melanoma AUC | 0.844 | 0.794 to 0.894 | 31 | 37 |",
+        "| ruler | 0.012 | -0.003 | 0.911 |",
         "Note: drawn for tests.",
         "## Limits",
     ],
 )
 def test_every_figure_stands_in_the_card_with_its_interval_and_its_lesions(text: str, line: str) -> None:
     assert line in text.splitlines()
+
+
+def test_cameras_never_seen_have_a_section_only_where_they_were_measured(pack: Path, text: str) -> None:
+    assert "## Cameras never seen" in text
+    assert "HAM10000 and photographs without a lesion alone" in text
+    manifest = verify(pack).manifest
+    without = {name: value for name, value in METRICS.items() if name not in ("left_out", "artefacts")}
+    plain = card.render(replace(manifest, metrics=without), TINY_PROSE)
+    assert "Cameras never seen" not in plain
+    assert "### Rims" not in plain
 
 
 def test_operating_points_stand_behind_the_aucs_the_strictest_first(text: str) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 import tiny_collections
 from dermedge import UsageError
-from dermedge_export.photos import LabelledPhoto, find_collections, split_of
+from dermedge_export.photos import Collection, LabelledPhoto, find_collections, split_of
 
 
 @pytest.fixture(scope="module")
@@ -63,59 +63,51 @@ def test_a_mask_and_its_box_agree(zips: Path) -> None:
     assert abs(rows[-1] + 1 - box[3]) <= 1
 
 
-def test_the_public_originals_are_read_and_split_by_lesion_or_patient(tmp_path: Path) -> None:
-    ham = [
-        tiny_collections.lesion("ISIC", "mel", i, "dermoscopy", "melanoma", split="", view=v)
-        for i in range(3)
-        for v in range(2)
-    ]
-    (tmp_path / "HAM10000_images_part_1").mkdir()
-    (tmp_path / "masks").mkdir()
-    for row in ham:
-        row |= {"dx": row["label"], "localization": "back"}
-        name = f"{row['image_id']}.jpg"
-        (tmp_path / "HAM10000_images_part_1" / name).write_bytes(tiny_collections.encoded(row["picture"], "JPEG"))
-        mask = tmp_path / "masks" / f"{row['image_id']}_segmentation.png"
-        mask.write_bytes(tiny_collections.encoded(row["mask"], "PNG"))
-    (tmp_path / "HAM10000_metadata.csv").write_text(tiny_collections.table(ham))
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_collections.originals(tmp_path_factory.mktemp("originals"))
 
-    pad = [tiny_collections.lesion("PAT", "NEV", i, "phone", "melanocytic-nevus", split="") for i in range(3)]
-    (tmp_path / "pad" / "imgs_part_1").mkdir(parents=True)
-    for i, row in enumerate(pad):
-        row |= {
-            "patient_id": f"PAT_{i // 2}",
-            "diagnostic": "NEV",
-            "img_id": f"PAT_{i}.png",
-            "region": "ARM",
-            "gender": "FEMALE",
-            "fitspatrick": "3.0",
-            "biopsied": "False",
-        }
-        path = tmp_path / "pad" / "imgs_part_1" / row["img_id"]
-        path.write_bytes(tiny_collections.encoded(row["picture"], "PNG"))
-    (tmp_path / "pad" / "metadata.csv").write_text(tiny_collections.table(pad))
 
-    found = find_collections(tmp_path)
-    assert set(found) == {"ham10000", "pad_ufes"}
-    assert {found[name].split_by for name in found} == {"hash"}
-    photo = found["ham10000"].photos[0]
-    expected = [float(ham[0][k]) for k in ("x0", "y0", "x1", "y1")]
-    assert photo.box is None
-    assert photo.lesion_box() == pytest.approx(expected, abs=1)
-    assert photo.facts["site"] == "back"
-    assert {p.group for p in found["pad_ufes"].photos} == {"PAT_0", "PAT_1"}
+def test_the_public_originals_are_read_with_what_their_tables_say(published: Path) -> None:
+    found = find_collections(published)
+    assert set(found) == {"ham10000", "pad_ufes", "isic2017", "negatives"}
+    mole = next(p for p in found["ham10000"].photos if p.label == "nv")
+    assert mole.box is None
+    assert mole.lesion_box() == pytest.approx((56, 56, 124, 124), abs=1)
+    assert mole.facts["site"] == "back"
     assert found["pad_ufes"].photos[0].facts["fitzpatrick"] == "3.0"
-    for collection in found.values():
-        assert all(p.split == split_of(p.group) for p in collection.photos)
+    assert all(p.mask is None for p in found["pad_ufes"].photos)
+    assert found["isic2017"].photos[0].facts == {"age": "55", "sex": "male"}
+    for name, collection in found.items():
+        assert {p.label for p in collection.photos} == set(
+            {"ham10000": tiny_collections.HAM, "pad_ufes": tiny_collections.PAD, "isic2017": tiny_collections.ISIC}.get(
+                name, ("hand", "object", "scene")
+            )
+        )
+        assert len({p.id for p in collection.photos}) == len(collection.photos)
         data = collection.photos[0].open()
         assert isinstance(data, bytes)
         assert Image.open(io.BytesIO(data)).size == (tiny_collections.SIDE, tiny_collections.SIDE)
 
 
-def test_the_hash_split_keeps_about_a_tenth_each_for_validation_and_test() -> None:
-    splits = [split_of(f"HAM_{i:07d}") for i in range(4000)]
-    assert splits.count("val") / 4000 == pytest.approx(0.1, abs=0.02)
-    assert splits.count("test") / 4000 == pytest.approx(0.1, abs=0.02)
+def test_originals_are_split_by_lesion_or_patient_and_isic_as_its_challenge_did(published: Path) -> None:
+    found = find_collections(published)
+    assert {name for name in found if found[name].split_by == "hash"} == {"ham10000", "pad_ufes", "negatives"}
+    for name in ("ham10000", "pad_ufes", "negatives"):
+        assert all(p.split == split_of(name, p.group) for p in found[name].photos)
+    assert len({p.group for p in found["pad_ufes"].photos}) == len(found["pad_ufes"].photos) / 2
+    assert {(p.id.split("_")[1], p.split) for p in found["isic2017"].photos} == {
+        ("Training", "train"), ("Validation", "val"),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "val", "test"), [("ham10000", 0.1, 0.1), ("pad_ufes", 0.2, 0.0), ("negatives", 0.2, 0.0)]
+)
+def test_the_hash_split_holds_out_a_fifth(name: Collection, val: float, test: float) -> None:
+    splits = [split_of(name, f"HAM_{i:07d}") for i in range(4000)]
+    assert splits.count("val") / 4000 == pytest.approx(val, abs=0.02)
+    assert splits.count("test") / 4000 == pytest.approx(test, abs=0.02)
 
 
 def test_a_folder_without_photographs_says_what_was_expected(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import io
 import json
+import socket
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,8 @@ import pytest
 from PIL import Image
 
 import tiny_pack
-from dermedge.bench import GENERATED, Measured, generate, measure, spread, table
+from dermedge.bench import GENERATED, Measured, generate, measure, spread, table, write_submission
+from dermedge.cli import main
 from dermedge.errors import UsageError
 
 
@@ -81,3 +84,47 @@ def test_a_photograph_that_cannot_be_compared_is_refused(pack: Path, tmp_path: P
     for path, message in ((picture, "is no JPEG"), (tmp_path / "missing.jpg", "cannot be read")):
         with pytest.raises(UsageError, match=message):
             measure(pack=str(pack), photo=path)
+
+
+def test_what_is_handed_back_holds_figures_and_machine_and_names_nobody(measured: Measured, tmp_path: Path) -> None:
+    write_submission(measured, tmp_path / "out.json")
+    text = (tmp_path / "out.json").read_text()
+    found = json.loads(text)
+    assert found["schema"] == 1
+    assert found["measured"]["steps"]["total"]["p95"] == measured.steps["total"].p95
+    assert len(found["measured"]["digest"]) == 64
+    assert found["machine"]["libraries"]["numpy"] == np.__version__
+    assert "mole.jpg" not in text  # a photograph's name may be a person's
+    assert socket.gethostname() not in text
+    assert [path.name for path in tmp_path.iterdir()] == ["out.json"]
+
+
+def test_the_generated_photograph_is_named_since_every_machine_can_make_it(measured: Measured, tmp_path: Path) -> None:
+    write_submission(replace(measured, photo=GENERATED), tmp_path / "out.json")
+    assert json.loads((tmp_path / "out.json").read_text())["measured"]["photo"] == GENERATED
+
+
+def test_a_place_that_does_not_exist_is_refused_before_anything_is_measured(
+    pack: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = tmp_path / "nowhere" / "out.json"
+    assert main(["bench", "--pack", str(pack), "--submit-file", str(missing)]) == 2
+    assert capsys.readouterr().err.strip().endswith("its folder does not exist; make it, or give another place")
+
+
+def test_the_command_line_writes_the_file_and_still_prints_the_table(
+    pack: Path, photo: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.json"
+    command = ["bench", "--pack", str(pack), "--photo", str(photo), "--repeat", "1", "--submit-file", str(out)]
+    assert main(command) == 0
+    assert "cold start" in capsys.readouterr().out
+    assert json.loads(out.read_text())["measured"]["scans"] == 1
+
+
+def test_the_embedded_pack_keeps_to_its_memory() -> None:
+    """A new process for each, on 12 megapixels: 300 MB, and 200 MB with --low-memory."""
+    plain, low = (measure(repeat=1, cold_starts=1, low_memory=low_memory) for low_memory in (False, True))
+    assert plain.lesions == low.lesions > 0
+    assert plain.peak_mb <= 300
+    assert low.peak_mb <= 200

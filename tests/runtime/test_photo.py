@@ -748,3 +748,8 @@ def test_four_threads_read_as_one_does() -> None:
     with ThreadPoolExecutor(4) as threads:
         together = list(threads.map(outcome, files * 20))
     assert together == alone * 20
+
+
+def test_a_picture_too_large_for_one_piece_is_read_whole() -> None:
+    picture = skin(2311, 1901)
+    assert np.array_equal(read_photo(encoded(picture, "BMP")).pixels, np.asarray(picture))

@@ -12,6 +12,7 @@ from textual.widget import Widget
 from textual.widgets import Button, Checkbox, Static
 
 import dermedge
+import tiny_camera
 from dermedge import Quality, Scanner, Scores
 from dermedge import quality as runtime_quality
 from dermedge import triage as runtime_triage
@@ -156,7 +157,13 @@ def cut_off(widget: Widget) -> bool:
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
-def test_no_text_is_cut_off_at_eighty_columns(code: str, pack: Path, photos: Path) -> None:
+def test_no_text_is_cut_off_at_eighty_columns(
+    code: str, pack: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_camera = tmp_path / "board"
+    no_camera.mkdir()
+    tiny_camera.board(no_camera, monkeypatch)
+
     async def script(stage: Stage) -> None:
         def check() -> None:
             stage.app.screen.refresh(layout=True)
@@ -170,7 +177,8 @@ def test_no_text_is_cut_off_at_eighty_columns(code: str, pack: Path, photos: Pat
         check()
         await stage.press("enter")
         check()
-        for name in ("questions", "explain", "timeline", "forget", "date", "languages", "help"):
+        pages = ("questions", "explain", "timeline", "forget", "date", "languages", "help", "camera", "debug")
+        for name in (*pages, "calibration", "profiles"):
             stage.app._open(name, 1)
             await stage.settle()
             check()

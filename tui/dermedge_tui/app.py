@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,26 +11,28 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
+from textual.filter import LineFilter
 from textual.reactive import reactive
 from textual.screen import Screen
 
 from dermedge import UsageError
 
-from . import language, messages, paths, phrases, preferences
-from .language import LANGUAGES, N_, _
+from . import charset, language, messages, palette, paths, phrases, preferences
+from .language import N_, _
 from .page import Page
-from .pages import ONCE, Pages
+from .pages import Pages
 from .preferences import NOTICE, Preferences
 from .scanning import Scanning
+from .screens.camera import CameraPage
 from .screens.home import HomePage
 from .screens.result import ResultPage
-from .screens.timeline import TimelinePage
 from .screens.welcome import WelcomePage
-from .session import MOST_PHOTOS, Job, Queue, Session
+from .session import MOST_PHOTOS, Job, Queue, Session, Source, again
 from .themes import THEMES
+from .threads import forgetting
 
 if TYPE_CHECKING:
-    from dermedge import Scanner
+    from dermedge import Profile, Scanner
 
 class DermedgeApp(App[int]):
     """Pages never touch the session: they send messages, and get the new value."""
@@ -43,6 +45,7 @@ class DermedgeApp(App[int]):
         Binding("f1", "page('help')", N_("Help"), show=False),
         Binding("f2", "page('languages')", N_("Language"), show=False),
         Binding("f3", "next_theme", N_("Colours"), show=False),
+        Binding("f12", "page('debug')", N_("Debug"), show=False),
     ]
 
     session: reactive[Session] = reactive(Session(), init=False)
@@ -54,15 +57,21 @@ class DermedgeApp(App[int]):
         *,
         given: list[str] | None = None,
         folder: str = ".",
+        watch: str = "",
         settings: Path | None = None,
         theme: str = "dark",
+        debug: bool = False,
+        profile: Profile | None = None,
     ) -> None:
         super().__init__()
         self._given = given or []
         self._folder = str(Path(folder).absolute())
+        self._watch = str(Path(watch).absolute()) if watch else ""
         self._settings = settings or preferences.location()
         self._remembered: Preferences = preferences.load(self._settings)
+        self._debug = debug
         self._scanning = Scanning(open_scanner, self.post_message)
+        self._scanning.profile = profile
         self._pages_by_name = Pages(lambda: self.screen, lambda: self._scanning.scanner)
         self._next = 1
         self._awaited: int | None = None
@@ -76,8 +85,16 @@ class DermedgeApp(App[int]):
         """Whether the terminal has letters only, as consoles do."""
         return self.theme == "console"
 
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        return charset.filters(super().get_line_filters(), self.plain)
+
+    def get_key_display(self, binding: Binding) -> str:
+        shown = super().get_key_display(binding)
+        return shown if charset.shown(shown, self.plain) else binding.key
+
     def on_mount(self) -> None:
-        self.push_screen(HomePage(self.session, self.queue, self._folder))
+        forgetting(self)
+        self.push_screen(HomePage(self.session, self.queue, self._folder, self._watch))
         if self._remembered.agreed < NOTICE:
             self.push_screen(WelcomePage(self.session, self.queue))
         if self._given:
@@ -102,7 +119,7 @@ class DermedgeApp(App[int]):
         try:
             found = paths.paths_in(message.text)
         except UsageError as error:
-            self.notify(str(error), severity="error", markup=False)
+            self.notify(phrases.error(error), severity="error", markup=False)
             return
         if found:
             self._gather(found)
@@ -110,10 +127,14 @@ class DermedgeApp(App[int]):
     def on_photos_given(self, message: messages.PhotosGiven) -> None:
         self._gather(message.paths)
 
+    @property
+    def _room(self) -> int:
+        """How many more photographs the session holds."""
+        return max(0, MOST_PHOTOS - len(self.session.entries) - len(self.queue.having("waiting", "running")))
+
     def _gather(self, given: list[str]) -> None:
         """Folders are looked into in a thread: one of 5,000 photographs takes a while."""
-        room = MOST_PHOTOS - len(self.session.entries) - len(self.queue.having("waiting", "running"))
-        self.run_worker(partial(self._look, given, max(0, room)), thread=True, group="gather")
+        self.run_worker(partial(self._look, given, self._room), thread=True, group="gather")
 
     def _look(self, given: list[str], room: int) -> None:
         """In the thread."""
@@ -121,11 +142,19 @@ class DermedgeApp(App[int]):
         self.post_message(messages.PhotosFound(found[:room], max(0, len(found) - room)))
 
     def on_photos_found(self, message: messages.PhotosFound) -> None:
-        if message.left_out:
+        self._scan(message.paths, message.left_out)
+
+    def on_photo_taken(self, message: messages.PhotoTaken) -> None:
+        if isinstance(self.screen, CameraPage):
+            self._back()
+        self._scan([message.shot][: self._room], 0 if self._room else 1)
+
+    def _scan(self, sources: Sequence[Source], left_out: int) -> None:
+        if left_out:
             told = _("A session holds {most} photographs; {count} were left out.")
-            told = told.format(most=MOST_PHOTOS, count=message.left_out)
+            told = told.format(most=MOST_PHOTOS, count=left_out)
             self.notify(told, severity="warning", markup=False, timeout=20)
-        jobs = [Job(self._next + i, source) for i, source in enumerate(message.paths)]
+        jobs = [Job(self._next + i, source, trace=self._debug) for i, source in enumerate(sources)]
         if jobs:
             self._next += len(jobs)
             self._awaited = self._awaited or jobs[0].number
@@ -147,9 +176,10 @@ class DermedgeApp(App[int]):
 
     def on_job_done(self, message: messages.JobDone) -> None:
         job = message.job
+        forgotten = not self.queue.holds(job) or (job.before is not None and self.session.get(job.number) is None)
+        if forgotten:
+            return
         self.queue = self.queue.marked(job.number, "done")
-        if job.before is not None and self.session.get(job.number) is None:
-            return  # forgotten meanwhile
         self.session = self.session.with_entry(message.entry)
         if self._awaited == job.number:
             self._open_awaited()
@@ -160,6 +190,8 @@ class DermedgeApp(App[int]):
             number, self._awaited = self._awaited, None
             if isinstance(self.screen, HomePage | ResultPage):
                 self._open("result", number)
+                if self._debug:
+                    self._open("debug", number)
 
     def on_job_failed(self, message: messages.JobFailed) -> None:
         self.queue = self.queue.marked(message.job.number, "failed", message.error)
@@ -168,17 +200,19 @@ class DermedgeApp(App[int]):
         if self._awaited == message.job.number:
             self._awaited = next((item.job.number for item in self.queue.having("waiting", "running")), None)
         if message.fatal or not isinstance(self.screen, HomePage):
-            self.notify(phrases.error(message.error), severity="error", markup=False, timeout=10)
+            name = "" if message.fatal else phrases.printable(message.job.name)
+            self.notify(phrases.error(message.error), title=name, severity="error", markup=False, timeout=10)
 
     # What the pages ask for.
 
     def on_rescan_asked(self, message: messages.RescanAsked) -> None:
-        entry = self.session.get(message.number)
-        if entry:
-            lesions = entry.scan.lesions
-            mask = message.mask or any(lesion.mask is not None for lesion in lesions)
-            whole = message.whole or any(lesion.by_hand for lesion in lesions)
-            self._submit([Job(entry.number, entry.source, message.flags, mask, whole, entry)])
+        if entry := self.session.get(message.number):
+            self._submit([again(entry, message.flags, message.mask, message.whole, message.trace)])
+
+    def on_profile_chosen(self, message: messages.ProfileChosen) -> None:
+        self._scanning.profile = message.profile
+        for entry in self.session.entries:
+            self.on_rescan_asked(messages.RescanAsked(entry.number, entry.flags))
 
     def on_date_corrected(self, message: messages.DateCorrected) -> None:
         if entry := self.session.get(message.number):
@@ -186,7 +220,7 @@ class DermedgeApp(App[int]):
 
     def on_entry_forgotten(self, message: messages.EntryForgotten) -> None:
         if message.number:
-            self.session = self.session.without(message.number)
+            self.session, self.queue = self.session.without(message.number), self.queue.without(message.number)
         else:
             self.on_queue_cancelled()
             self.session, self.queue = Session(), Queue()
@@ -214,34 +248,19 @@ class DermedgeApp(App[int]):
 
     def action_next_theme(self) -> None:
         names = list(THEMES)
-        self._use_theme(names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0])
+        self.use_theme(names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0])
 
-    def _use_theme(self, name: str) -> None:
+    def use_theme(self, name: str) -> None:
         self.theme = name
         self._remember(theme=name)
         for page in self._pages():
             page.refresh(recompose=True)
 
     def _open(self, name: str, number: int = 0, other: int = 0) -> None:
-        if name == "back":
-            self._back()
-            return
-        if name == "home":
-            while len(self.screen_stack) > 2:
-                self.pop_screen()
-            return
-        page = self._pages_by_name.make(name, self.session, self.queue, number, other)
-        if name in ONCE and isinstance(self.screen, type(page)):
-            return
-        if name == "result" and isinstance(self.screen, ResultPage | TimelinePage):
-            self.switch_screen(page)
-        else:
-            self.push_screen(page)
+        self._pages_by_name.open(self, name, number, other)
 
     def _back(self) -> None:
-        # The first page stays: leaving it is quitting, which has a key of its own.
-        if len(self.screen_stack) > 2:
-            self.pop_screen()
+        self._pages_by_name.back(self)
 
     def _remember(self, **changes: Any) -> None:
         self._remembered = replace(self._remembered, **changes)
@@ -249,7 +268,7 @@ class DermedgeApp(App[int]):
             preferences.save(self._remembered, self._settings)
         except OSError as error:
             told = _("These settings cannot be kept for the next time: {reason}")
-            self.notify(told.format(reason=error.strerror), severity="warning", markup=False)
+            self.notify(told.format(reason=phrases.refusal(error)), severity="warning", markup=False)
 
     # The command palette.
 
@@ -258,17 +277,4 @@ class DermedgeApp(App[int]):
             self.push_screen(CommandPalette(placeholder=_("What do you want to do?"), id="--command-palette"))
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        yield SystemCommand(_("Help"), _("What this page is for, and its keys"), partial(self._open, "help"))
-        if self.session.entries:
-            yield SystemCommand(_("Timeline"), _("The photographs by day"), partial(self._open, "timeline"))
-            yield SystemCommand(_("Forget all"), _("Empty this session"), partial(self._open, "forget"))
-        for code, name in LANGUAGES.items():
-            chosen = partial(self.post_message, messages.LanguageChosen(code))
-            yield SystemCommand(name, _("Language"), chosen)
-        looks = {
-            "dark": _("Dark"), "light": _("Light"), "high-contrast": _("High contrast"),
-            "console": _("16 colours"),
-        }
-        for theme, look in looks.items():
-            yield SystemCommand(look, _("Colours"), partial(self._use_theme, theme))
-        yield SystemCommand(_("Quit"), _("Leave; nothing is kept"), self.exit)
+        return palette.commands(self)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
 from dermedge import DermedgeError
 
-from .session import Entry, Job
+from .session import Entry, Job, Shot
+
+if TYPE_CHECKING:
+    from dermedge import Profile
 
 
 @dataclass
@@ -17,6 +21,13 @@ class PhotosGiven(Message):
     """Photographs, or folders of them, to scan."""
 
     paths: list[str]
+
+
+@dataclass
+class PhotoTaken(Message):
+    """A photograph that is in no file, to scan: the camera's, or the clipboard's."""
+
+    shot: Shot
 
 
 @dataclass
@@ -48,6 +59,15 @@ class RescanAsked(Message):
     flags: tuple[str, ...]
     mask: bool = False
     whole: bool = False
+    trace: bool = False
+    """Keeping what each step sees."""
+
+
+@dataclass
+class ProfileChosen(Message):
+    """Judge by this from now on, and all that was judged before again; None: by the pack's own numbers."""
+
+    profile: Profile | None
 
 
 @dataclass

@@ -14,10 +14,18 @@ MOST_TEXT = 200_000
 """Characters that a list of paths may have; a drop of 1,000 long ones stays below."""
 
 
+MOST_LOOKED_AT = 20_000
+"""Files and folders of a stick."""
+
+
+class TooMuchText(UsageError):
+    """More than any list of paths has."""
+
+
 def paths_in(text: str) -> list[str]:
     """The paths in a text: one or several, quoted or escaped as terminals do, plain or as file:// URLs."""
     if len(text) > MOST_TEXT:
-        raise UsageError(f"{len(text):,} characters were pasted; paste the paths of photographs only")
+        raise TooMuchText(f"{len(text):,} characters were pasted; paste the paths of photographs only")
     found: list[str] = []
     for line in text.splitlines():
         stripped = line.strip()
@@ -59,6 +67,11 @@ class Found:
     modified: float
 
 
+def is_photograph(name: str) -> bool:
+    """By its ending, as a walk through a folder judges it."""
+    return not name.startswith(".") and Path(name.lower()).suffix in SUFFIXES
+
+
 def listing(folder: str) -> list[Found]:
     """A folder's photographs, the newest first, then its folders; what cannot be looked at is left out."""
     found = []
@@ -66,12 +79,31 @@ def listing(folder: str) -> list[Found]:
         for entry in entries:
             try:
                 is_folder = entry.is_dir()
-                wanted = is_folder or (Path(entry.name.lower()).suffix in SUFFIXES and entry.is_file())
-                if wanted and not entry.name.startswith("."):
+                wanted = is_photograph(entry.name) and entry.is_file()
+                if wanted or (is_folder and not entry.name.startswith(".")):
                     found.append(Found(entry.name, entry.path, is_folder, entry.stat().st_mtime))
             except OSError:
                 continue
     return sorted(found, key=lambda f: (f.folder, 0 if f.folder else -f.modified, f.name.lower()))
+
+
+def photographs_below(folder: str) -> list[Found]:
+    """All that are in it or in its folders, the newest first, named by their way from there."""
+    found: list[Found] = []
+    looked_at = 0
+    for inside, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        looked_at += len(folders) + len(files)
+        for name in files:
+            path = Path(inside, name)
+            try:
+                if is_photograph(name) and path.is_file():
+                    found.append(Found(str(path.relative_to(folder)), str(path), False, path.stat().st_mtime))
+            except OSError:
+                continue
+        if looked_at > MOST_LOOKED_AT:
+            break
+    return sorted(found, key=lambda f: (-f.modified, f.name.lower()))
 
 
 def photographs(paths: list[str]) -> list[str]:

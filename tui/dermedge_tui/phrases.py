@@ -6,6 +6,7 @@ recognised by a pattern. What is not recognised is shown as the runtime said it.
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Callable
 from functools import cache
@@ -104,11 +105,17 @@ PATTERNS: tuple[str, ...] = (
     N_("malignant and premalignant mass {value} ({shares}) is at or above {cut} for a referral"),
     N_("malignant and premalignant mass {value} is close to a referral (from {other} on)"),
     N_("scores too flat: no harmless condition reaches {value} (best {other})"),
+    N_("no harmless condition is {value} ahead of the malignant and premalignant mass {other} (lead {lead})"),
+    N_("malignant mass {value} as the pack counts it is at or above {cut}"),
+    N_("malignant and premalignant mass {value} as the pack counts it is at or above {cut}"),
+    N_("{count} place(s) that the pack would look at are too faint for the profile"),
+    N_("judged under the profile {name}, not by the pack's numbers alone"),
     N_("this pack is uncalibrated: its probabilities must not reassure anyone"),
     N_("malignant mass {value} is below {other}"),
     N_("malignant and premalignant mass {value} is below {other}"),
     N_("the pack's {value} (sensitivity {sensitivity} of {count})"),
     N_("the pack's {value}"),
+    N_("the profile's {value}"),
     N_("the fixed {value}"),
     N_("no type above 0.00"),
     # About how a photograph was decoded.
@@ -120,12 +127,43 @@ PATTERNS: tuple[str, ...] = (
 )
 
 ERRORS: dict[str, str] = {
-    "PhotoUnreadable": N_("This file cannot be read."),
-    "PhotoEmpty": N_("This file is empty."),
-    "PhotoFormatUnknown": N_("This is no photograph in a format that can be read."),
-    "PhotoDamaged": N_("This photograph is damaged."),
-    "PhotoTooLarge": N_("This photograph is too large."),
-    "PhotoTooSmall": N_("This photograph is too small."),
+    "PhotoUnreadable": N_("This file cannot be read. Look whether it is still there and whether you may open it."),
+    "PhotoEmpty": N_("This file is empty. Copy the photograph again, or take another one."),
+    "PhotoFormatUnknown": N_("This is no photograph in a format that can be read. Save it as JPEG or PNG."),
+    "PhotoDamaged": N_("This photograph is damaged. Copy it again, or take another one."),
+    "PhotoTooLarge": N_("This photograph is too large. Make it smaller."),
+    "PhotoTooSmall": N_("This photograph is too small. Take another one, closer to the spot."),
+    "BoxOutside": N_("The place that was marked does not lie on the photograph. Mark it again."),
+    "PhotoError": N_("This photograph cannot be judged. Take another one."),
+    "ProviderError": N_("This machine cannot compute as it was asked to. Start again without --provider."),
+    "PackNotFound": N_("No model pack is there. Install one: dermedge pack install"),
+    "GoldenMismatch": N_("The model pack gives wrong answers on this machine. Do not use it; see: dermedge doctor"),
+    "PackError": N_("The model pack cannot be used. What is wrong with it, and what to do, says: dermedge doctor"),
+    "ProfileError": N_("This profile cannot be used: {detail}"),
+    "CameraAbsent": N_("No camera was found. Plug one in; photographs can be read from files all the same."),
+    "CameraToolMissing": N_("The program that reads this board's camera is missing: apt install rpicam-apps-lite"),
+    "CameraForbidden": N_("No permission for the camera. Add yourself to the group video, then log in again."),
+    "CameraBusy": N_("Another program uses the camera. Close that one."),
+    "CameraLost": N_("The camera is gone. Plug it in again."),
+    "CameraSilent": N_("The camera sends no picture. Take it out and plug it in again."),
+    "CameraUnsuited": N_("This camera sends pictures in no format that can be read. Choose another one."),
+    "OutOfMemory": N_("There is too little memory. Close other programs, or start again with --low-memory."),
+    "Bug": N_("Something went wrong that should not have ({detail}). Try again."),
+    "TooMuchText": N_("That is too much text. Paste the paths of photographs only."),
+}
+"""By the error's class or the nearest above it; the runtime's own line is for who looks after the machine.
+
+What is not listed here is told in its own words: errors of the interface are made in the language on the screen.
+"""
+
+REFUSALS: dict[int, str] = {
+    errno.ENOENT: N_("it is not there"),
+    errno.ENOTDIR: N_("it is no folder"),
+    errno.EACCES: N_("no permission"),
+    errno.EPERM: N_("no permission"),
+    errno.EROFS: N_("nothing can be written there"),
+    errno.ENOSPC: N_("no room is left"),
+    errno.EIO: N_("the disk or stick does not answer"),
 }
 
 
@@ -162,10 +200,18 @@ def problem(id: str) -> str:
 
 
 def error(what: DermedgeError) -> str:
-    """The cause in the language on the screen, then the runtime's own line with the file's name and what to do."""
-    known = ERRORS.get(type(what).__name__)
-    detail = printable(str(what))
-    return f"{_(known)} {detail}" if known else detail
+    """What is wrong and what to do, in the language on the screen."""
+    for cause in type(what).__mro__:
+        if said := ERRORS.get(cause.__name__):
+            return _(said).format(detail=printable(str(what)))
+    return printable(str(what))
+
+
+def refusal(what: OSError | ValueError) -> str:
+    """Why the system would not do it, in a few words."""
+    number = what.errno if isinstance(what, OSError) else None
+    known = REFUSALS.get(number or 0)
+    return _(known) if known else _("it does not work (error {number})").format(number=number or "-")
 
 
 def printable(text: str) -> str:

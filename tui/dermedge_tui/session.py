@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import date
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from dermedge import DermedgeError, Scan
+
+if TYPE_CHECKING:
+    from dermedge import Profile, Trace
 
 Dated = Literal["camera", "hand", "unknown"]
 """Who says when it was taken; `unknown` stands under the day it was scanned."""
@@ -19,17 +23,35 @@ KEPT_SIDE = 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Shot:
+    """A photograph that is in no file, from the camera or the clipboard: it lives as long as the session."""
+
+    name: str
+    data: bytes = field(repr=False)
+    taken: datetime | None = None
+    """By this machine's clock; None where the picture itself has to say."""
+
+
+Source = str | Shot
+"""A path, or the photograph itself."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Entry:
     """One photograph and its answer; the same only as itself, for pixels cannot be compared by a plain ==."""
 
     number: int
-    source: str
+    source: Source
     scan: Scan
     taken: date
     dated: Dated
     names: Mapping[str, str]
     """Condition id -> what the pack calls it."""
     flags: tuple[str, ...] = ()
+    profile: Profile | None = None
+    """That it was judged by."""
+    trace: Trace | None = None
+    """What each step saw, where somebody wants to look into it; large, so one entry of a session has one at most."""
 
     @property
     def worst(self) -> int:
@@ -52,6 +74,8 @@ class Session:
 
     def with_entry(self, entry: Entry) -> Session:
         others = [other for other in self.entries if other.number != entry.number]
+        if entry.trace is not None:
+            others = [replace(other, trace=None) if other.trace is not None else other for other in others]
         return Session(tuple(sorted([*others, entry], key=lambda e: (e.taken, e.number))))
 
     def without(self, number: int) -> Session:
@@ -74,13 +98,28 @@ class Job:
     """One photograph to be scanned, or scanned again with more known about it."""
 
     number: int
-    source: str
+    source: Source
     flags: tuple[str, ...] = ()
     mask: bool = False
     whole: bool = False
     """The whole photograph is the lesion, says the person."""
     before: Entry | None = None
     """The entry that a repeated scan replaces; its date stays."""
+    trace: bool = False
+    """Keep what each step saw."""
+
+    @property
+    def name(self) -> str:
+        """Without the folder."""
+        return self.source.name if isinstance(self.source, Shot) else Path(self.source).name
+
+
+def again(entry: Entry, flags: tuple[str, ...], mask: bool = False, whole: bool = False, trace: bool = False) -> Job:
+    """The same photograph once more, with all that was asked for before."""
+    lesions = entry.scan.lesions
+    mask = mask or any(lesion.mask is not None for lesion in lesions)
+    whole = whole or any(lesion.by_hand for lesion in lesions)
+    return Job(entry.number, entry.source, flags, mask, whole, entry, trace or entry.trace is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +143,13 @@ class Queue:
     @property
     def busy(self) -> bool:
         return bool(self.having("waiting", "running"))
+
+    def holds(self, job: Job) -> bool:
+        return any(item.job is job for item in self.items)
+
+    def without(self, number: int) -> Queue:
+        """A photograph that is forgotten is in no list of finished ones either."""
+        return Queue(tuple(item for item in self.items if item.job.number != number))
 
     def added(self, jobs: list[Job]) -> Queue:
         """A finished batch makes room for the next one."""

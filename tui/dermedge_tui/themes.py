@@ -89,6 +89,10 @@ CONSOLE = replace(
 THEMES: dict[str, Theme] = {theme.name: theme for theme in (DARK, LIGHT, CONTRAST, CONSOLE)}
 
 
+COLOURLESS = frozenset({"dumb", "vt100", "vt102", "vt220"})
+"""Terminals of old, by what they call themselves."""
+
+
 def of_terminal(term: str) -> str:
-    """Linux's own console and terminals of old have 16 colours at most."""
-    return "console" if term in ("linux", "ansi", "vt100", "vt102", "vt220", "dumb") else "dark"
+    """Linux's own console has 16 colours; terminals of old have none."""
+    return "console" if term in COLOURLESS | {"linux", "ansi"} else "dark"

@@ -17,10 +17,14 @@ from pathlib import Path
 from . import lock
 
 HERE = Path(__file__).parent
-SERVICE = "dermedge-selftest.service"
+BOX = tuple(sorted((HERE / "box").iterdir()))
+"""Units and settings, which the installer adapts to the place where it puts everything."""
 SPARE_KB = 50_000
 """The virtual environment itself, and what a file system takes for many small files."""
 HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
+MANYLINUX = re.compile(r"manylinux(?:_2_(\d+)|(2014|2010|1))_")
+NAMED = {"1": 5, "2010": 12, "2014": 17}
+"""The minor version of glibc 2 that a platform tag's old name stands for."""
 
 
 class BundleError(Exception):
@@ -42,9 +46,11 @@ def build(checkout: Path, architecture: str, pythons: Sequence[str], packs: Sequ
             installed = max(installed, sum(_unpacked(wheel) for wheel in wheels))
             files |= {f"wheels/{wheel.name}": wheel for wheel in wheels}
             files[f"locks/cp{python.replace('.', '')}.txt"] = (locked + own).encode()
-        files |= _packs(packs)
-        for name in ("install.sh", SERVICE):
-            files[name] = HERE / name
+        brought = _packs(packs)
+        files |= brought
+        installed += sum(path.stat().st_size for path in brought.values())
+        files |= {path.name: path for path in (HERE / "install.sh", *BOX, checkout / "docs" / "BOX.md")}
+        files["glibc"] = f"{needed_glibc(Path(name).name for name in files)}\n".encode()
         files["name"] = f"{version}-{_digest(files)[:8]}\n".encode()
         target = output / f"dermedge-{version}-{architecture}.run"
         write(target, files, version, architecture, installed_kb=installed // 1024 + SPARE_KB)
@@ -110,6 +116,12 @@ def _wheels(architecture: str, python: str, folder: Path) -> list[Path]:
 
 def _by_hash(folder: Path) -> dict[str, Path]:
     return {_sha256(wheel): wheel for wheel in folder.glob("*.whl")}
+
+
+def needed_glibc(names: Iterable[str]) -> str:
+    """The version on which every one of these wheels runs; a wheel with several tags is content with the lowest."""
+    tags = [[int(minor or NAMED[named]) for minor, named in MANYLINUX.findall(name)] for name in names]
+    return f"2.{max((min(minors) for minors in tags if minors), default=0)}"
 
 
 def _packs(folders: Iterable[Path]) -> dict[str, Path]:

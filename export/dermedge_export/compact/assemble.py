@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,23 +38,27 @@ from ..packer import GoldenSource, PackParts, Tolerances, write_pack
 from ..photos import CLASSES, Collection, find_collections
 from ..results import COLLECTIONS
 from .about import CONDITIONS, INTENDED_USE, LICENCES, PACK_ID, PROSE
+from .data import RESAMPLE
 from .priors import at_strength, choose_strength, learn
 from .thresholds import Masses, choose_levels, operating_points
 
 TUNED_ON: Mapping[Modality, Collection] = {"dermoscopy": "ham10000", "phone": "pad_ufes"}
 SAMPLES = Path(__file__).parents[3] / "artifacts" / "samples"
-RESAMPLE: Literal["bicubic"] = "bicubic"
-"""How the tower's crops were scaled in training."""
 FAILURES = 4
 
 
-def assemble(tower: Path, detector: Path, data: Path, samples: Path, out: Path, *, release: str, workers: int) -> None:
+def assemble(
+    tower: Path, detector: Path, data: Path, samples: Path, out: Path, *, release: str, workers: int,
+    left_out: Path | None = None,
+) -> None:
     """Draft, choose the cuts on validation photographs, measure on the others, write what was measured."""
     found = find_collections(data)
     missing = [name for name in SPLITS if name not in found]
     if missing:
         raise UsageError(f"{data}: {', '.join(missing)} missing; the card needs figures from every collection")
     parts = read_parts(tower, detector, samples, release)
+    if left_out is not None:
+        parts = replace(parts, metrics={**parts.metrics, "left_out": _json(left_out)})
     with tempfile.TemporaryDirectory() as room:
         draft = Path(room) / PACK_ID
         write_pack(parts, draft)
@@ -146,6 +150,7 @@ def read_parts(tower: Path, detector: Path, samples: Path, release: str) -> Pack
             "tower": _figures_of(scores),
             "detector": _figures_of(found),
             "segmenter": _figures_of(outlines),
+            **({"artefacts": scores["artefacts"]} if "artefacts" in scores else {}),
         },
         card=partial(card.render, prose=PROSE),
         notices={"golden/ATTRIBUTION.md": (samples / "ATTRIBUTION.md").read_bytes()},
@@ -198,7 +203,7 @@ def _scoring(entry: Mapping[str, Any], rejects: int) -> Scoring:
 
 def _figures_of(delivered: Mapping[str, Any]) -> dict[str, Any]:
     """What was measured when a part was made; its settings have their own place in the manifest."""
-    settings = {"conditions", "modalities", "rejects", "padding", "scoring"}
+    settings = {"artefacts", "conditions", "modalities", "rejects", "padding", "scoring"}
     return {name: value for name, value in delivered.items() if name not in settings}
 
 
@@ -227,6 +232,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, help="the four labelled collections")
     parser.add_argument("--out", type=Path, required=True, help="the pack's folder; replaced whole")
     parser.add_argument("--samples", type=Path, default=SAMPLES, help="golden photographs (%(default)s)")
+    parser.add_argument("--left-out", type=Path, metavar="FILE", help="what compact-left-out measured, for the card")
     parser.add_argument("--release", default="1.0.0", help="the pack's version (%(default)s)")
     parser.add_argument("--workers", type=int, default=2)
 
@@ -241,6 +247,7 @@ def run(options: argparse.Namespace) -> int:
             options.out,
             release=options.release,
             workers=options.workers,
+            left_out=options.left_out,
         )
     except DermedgeError as error:
         print(f"assemble: {error}", file=sys.stderr)

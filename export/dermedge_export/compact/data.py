@@ -1,17 +1,23 @@
-"""Labelled photographs for the compact tower, read from the public archives into memory."""
+"""Photographs as the compact tower's training holds them: pixels in memory, the lesion's box, what its label allows."""
 
 from __future__ import annotations
 
-import csv
 import io
-import zipfile
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from dermedge import MODALITIES, UsageError
+from dermedge.crop import cut, square_around
+from dermedge.result import Box as Rectangle
+from dermedge.result import Photo as Picture
+
+from ..photos import CLASSES, MODALITY, Collection, LabelledPhoto, Stored, find_collections
 
 CONDITIONS = (
     "melanoma",
@@ -23,39 +29,38 @@ CONDITIONS = (
     "dermatofibroma",
     "vascular-lesion",
 )
-MODALITIES = ("dermoscopy", "phone")
 REJECTS = ("hand", "object", "scene", "skin")
+SOURCES: Mapping[str, Collection] = {
+    "ham": "ham10000",
+    "pad": "pad_ufes",
+    "isic": "isic2017",
+    "negative": "negatives",
+}
 
 MEL, BCC, SCC, ACK, NEV, SEK, DFB, VAS = range(8)
+
+
+def _labels(name: Collection) -> dict[str, tuple[int, ...]]:
+    return {label: tuple(CONDITIONS.index(c) for c in allowed) for label, allowed in CLASSES[name].items()}
+
+
 # One dataset label may name several conditions at once: the label is then a set, and training only asks
 # that the true condition is somewhere in it.
-HAM_LABELS = {
-    "mel": (MEL,),
-    "bcc": (BCC,),
-    "akiec": (SCC, ACK),
-    "nv": (NEV,),
-    "bkl": (SEK,),
-    "df": (DFB,),
-    "vasc": (VAS,),
-}
-PAD_LABELS = {"MEL": (MEL,), "BCC": (BCC,), "SCC": (SCC,), "ACK": (ACK,), "NEV": (NEV,), "SEK": (SEK,)}
-ISIC_LABELS = {
-    "melanoma": (MEL,),
-    "nevus": (NEV,),
-    "seborrheic_keratosis": (SEK,),
-    # The validation split only says "no melanoma".
-    "not_melanoma(nevus_or_sk)": (NEV, SEK),
-}
+LABELS = {source: _labels(name) for source, name in SOURCES.items()}
+HAM_LABELS, PAD_LABELS = LABELS["ham"], LABELS["pad"]
 
 Pixels = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
 CONTEXT = 1.4
 PADDING = (128, 128, 128)
-# ISIC-2017 frames were squashed from about 4:3 to a square.
-ISIC_ASPECT = 4 / 3
-# HAM10000's 224 px crops are the central square of the whole frame, whose height is 150 px here.
-HAM_CROP_SCALE = 224 / 150
-HAM_CROP_LEFT = 25
+RESAMPLE: Literal["bicubic"] = "bicubic"
+WORKING_SIDE = 300
+"""The most that is kept of a photograph's shorter side: the published originals are many times what a crop shows."""
+CENTRE = 0.65
+"""Of the shorter side: the square that stands for the lesion where nobody outlined it."""
+# HAM10000's 224 px crops are the central square of the whole frame, which is 200 x 150 in its zip.
+SHARP_SCALE = 224 / 150
+SHARP_LEFT = 25
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,6 @@ class Photo:
     # A second, sharper rendering of the same lesion with its own box.
     sharp: Pixels | None = field(default=None, repr=False)
     sharp_box: Box | None = None
-    facts: tuple[tuple[str, str], ...] = ()
 
     @property
     def frame(self) -> tuple[int, int]:
@@ -83,167 +87,89 @@ class Photo:
 
 
 def square_for_box(box: Box, width: int, height: int, context: float = CONTEXT) -> Box:
-    """The square shown to the tower: the box with context, kept inside the photograph where it fits."""
-    x0, y0, x1, y1 = box
-    longest = max(x1 - x0, y1 - y0, 1.0)
-    side = max(longest, min(context * longest, float(min(width, height))))
-    left = _inside((x0 + x1 - side) / 2, side, width)
-    top = _inside((y0 + y1 - side) / 2, side, height)
-    return left, top, left + side, top + side
-
-
-def _inside(start: float, side: float, limit: int) -> float:
-    if side >= limit:
-        return (limit - side) / 2
-    return min(max(start, 0.0), limit - side)
-
-
-def crop_square(pixels: Pixels, square: Box, size: int) -> Pixels:
-    """Cut a square (padded where it leaves the photograph) and bring it to size x size."""
-    height, width = pixels.shape[:2]
-    left, top, right, bottom = square
-    image = Image.fromarray(pixels)
-    pad = int(np.ceil(max(0.0, -left, -top, right - width, bottom - height)))
-    if pad:
-        canvas = Image.new("RGB", (width + 2 * pad, height + 2 * pad), PADDING)
-        canvas.paste(image, (pad, pad))
-        image = canvas
-    region = (left + pad, top + pad, right + pad, bottom + pad)
-    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC, box=region))
+    """The square shown to the tower, by the runtime's rule."""
+    square = square_around(Rectangle(*box), width, height, context)
+    return square.x0, square.y0, square.x1, square.y1
 
 
 def evaluation_crop(photo: Photo, size: int, context: float = CONTEXT) -> Pixels:
-    """The crop the runtime would make of this photograph, given its lesion's box."""
-    return crop_square(photo.pixels, square_for_box(photo.box, *photo.frame, context), size)
+    """The crop the runtime makes of this photograph, given its lesion's box."""
+    width, height = photo.frame
+    picture = Picture(photo.image_id, photo.pixels, width, height, 1.0, "pixels")
+    square = square_around(Rectangle(*photo.box), width, height, context)
+    return cut(picture, square, size, RESAMPLE, PADDING).pixels
 
 
-def _rows(archive: zipfile.ZipFile) -> Iterator[dict[str, str]]:
-    with archive.open("labels.csv") as handle:
-        yield from csv.DictReader(io.TextIOWrapper(handle, "utf-8"))
+def opened(photo: LabelledPhoto) -> tuple[Pixels, float]:
+    """A photograph's pixels, no larger than training needs them, and the factor they were scaled by."""
+    found = photo.open()
+    image = Image.open(io.BytesIO(found)) if isinstance(found, bytes) else found
+    width, height = image.size
+    factor = min(1.0, WORKING_SIDE / min(width, height))
+    if factor < 1:
+        # Not the same as resize(): a JPEG is decoded at a fraction of its size first.
+        image.thumbnail((round(width * factor), round(height * factor)), Image.Resampling.BICUBIC)
+    return np.asarray(image.convert("RGB")), image.width / width
 
 
-def _pixels(archive: zipfile.ZipFile, member: str) -> Pixels:
-    return np.asarray(Image.open(io.BytesIO(archive.read(member))).convert("RGB"))
-
-
-def _box(row: dict[str, str]) -> Box:
-    return float(row["x0"]), float(row["y0"]), float(row["x1"]), float(row["y1"])
-
-
-def _facts(row: dict[str, str]) -> tuple[tuple[str, str], ...]:
-    names = ("age", "sex", "site", "fitzpatrick", "dx_type", "biopsied")
-    return tuple((name, row[name]) for name in names if row.get(name))
-
-
-def read_ham(path: Path, splits: tuple[str, ...]) -> Iterator[Photo]:
-    with zipfile.ZipFile(path) as archive:
-        for row in _rows(archive):
-            if row["split"] not in splits:
-                continue
-            box = _box(row)
-            sharp, sharp_box = None, None
-            if row["has_crop224"] == "1" and row["split"] == "train":
-                sharp = _pixels(archive, f"crops224/{row['image_id']}.jpg")
-                sharp_box = _to_sharp(box)
-            yield Photo(
-                "ham",
-                row["image_id"],
-                row["split"],
-                row["label"],
-                _pixels(archive, f"images/{row['image_id']}.jpg"),
-                box,
-                HAM_LABELS[row["label"]],
-                0,
-                row["lesion_id"],
-                sharp=sharp,
-                sharp_box=sharp_box,
-                facts=_facts(row),
-            )
-
-
-def _to_sharp(box: Box) -> Box:
+def scaled(box: Box, factor: float) -> Box:
     x0, y0, x1, y1 = box
-    left, right = ((min(max(x - HAM_CROP_LEFT, 0), 150)) * HAM_CROP_SCALE for x in (x0, x1))
-    return left, y0 * HAM_CROP_SCALE, right, y1 * HAM_CROP_SCALE
+    return x0 * factor, y0 * factor, x1 * factor, y1 * factor
 
 
-def read_pad(path: Path, splits: tuple[str, ...]) -> Iterator[Photo]:
-    with zipfile.ZipFile(path) as archive:
-        for row in _rows(archive):
-            if row["split"] in splits:
-                yield Photo(
-                    "pad",
-                    row["image_id"],
-                    row["split"],
-                    row["label"],
-                    _pixels(archive, f"images/{row['image_id']}.jpg"),
-                    _box(row),
-                    PAD_LABELS[row["label"]],
-                    1,
-                    row["patient_id"],
-                    facts=_facts(row),
-                )
+def centre_square(width: int, height: int) -> Box:
+    half = CENTRE * min(width, height) / 2
+    return width / 2 - half, height / 2 - half, width / 2 + half, height / 2 + half
 
 
-def read_isic(path: Path, splits: tuple[str, ...]) -> Iterator[Photo]:
-    """ISIC-2017 has no boxes here: the central part of the frame stands for the lesion."""
-    with zipfile.ZipFile(path) as archive:
-        for row in _rows(archive):
-            if row["split"] not in splits:
-                continue
-            image = Image.open(io.BytesIO(archive.read(f"images/{row['image_id']}.jpg"))).convert("RGB")
-            width, height = round(image.width * ISIC_ASPECT), image.height
-            wide = np.asarray(image.resize((width, height), Image.Resampling.BICUBIC))
-            half = 0.325 * height
-            box = (width / 2 - half, height / 2 - half, width / 2 + half, height / 2 + half)
-            yield Photo(
-                "isic",
-                row["image_id"],
-                row["split"],
-                row["label"],
-                wide,
-                box,
-                ISIC_LABELS[row["label"]],
-                0,
-                row["image_id"],
-                facts=_facts(row),
-            )
+def sharp_pixels(stored: Stored) -> Pixels:
+    return np.asarray(Image.open(io.BytesIO(stored.read())).convert("RGB"))
 
 
-def read_negatives(path: Path, splits: tuple[str, ...]) -> Iterator[Photo]:
-    with zipfile.ZipFile(path) as archive:
-        for row in _rows(archive):
-            if row["split"] in splits:
-                pixels = _pixels(archive, f"images/{row['image_id']}.jpg")
-                height, width = pixels.shape[:2]
-                yield Photo(
-                    "negative",
-                    row["image_id"],
-                    row["split"],
-                    row["label"],
-                    pixels,
-                    (0.0, 0.0, float(width), float(height)),
-                    (),
-                    1,
-                    row["image_id"],
-                    reject=REJECTS.index(row["label"]),
-                )
-
-
-READERS = {
-    "ham": ("ham10000.zip", read_ham),
-    "pad": ("pad_ufes.zip", read_pad),
-    "isic": ("isic2017.zip", read_isic),
-    "negative": ("negatives.zip", read_negatives),
-}
+def on_sharp(box: Box) -> Box:
+    """A box of a prepared HAM10000 frame on the sharper rendering of its centre; it may reach beyond that."""
+    x0, y0, x1, y1 = box
+    return scaled((x0 - SHARP_LEFT, y0, x1 - SHARP_LEFT, y1), SHARP_SCALE)
 
 
 def read_photos(folder: Path, sources: tuple[str, ...], splits: tuple[str, ...]) -> list[Photo]:
-    photos: list[Photo] = []
-    for source in sources:
-        name, reader = READERS[source]
-        photos.extend(reader(folder / name, splits))
-    return photos
+    """The photographs of those splits, and no other, read into memory."""
+    found = find_collections(folder)
+    missing = [SOURCES[source] for source in sources if SOURCES[source] not in found]
+    if missing:
+        raise UsageError(f"{folder}: {', '.join(missing)} missing; put the collection beside the others")
+    listed = ((source, photo) for source in sources for photo in found[SOURCES[source]].photos)
+    return [in_memory(source, photo) for source, photo in listed if photo.split in splits]
+
+
+def in_memory(source: str, photo: LabelledPhoto) -> Photo:
+    pixels, factor = opened(photo)
+    height, width = pixels.shape[:2]
+    nothing = source == "negative"
+    if outlined := photo.lesion_box():
+        box = scaled(outlined, factor)
+    else:
+        box = (0.0, 0.0, float(width), float(height)) if nothing else centre_square(width, height)
+    sharp, sharp_box = None, None
+    if photo.sharp is not None and photo.split == "train":
+        sharp = sharp_pixels(photo.sharp)
+        x0, y0, x1, y1 = on_sharp(box)
+        side = float(sharp.shape[1])
+        sharp_box = min(max(x0, 0.0), side), y0, min(max(x1, 0.0), side), y1
+    return Photo(
+        source,
+        photo.id,
+        photo.split,
+        photo.label,
+        pixels,
+        box,
+        () if nothing else LABELS[source][photo.label],
+        MODALITIES.index(MODALITY[photo.collection]),
+        photo.group,
+        REJECTS.index(photo.label) if nothing else -1,
+        sharp,
+        sharp_box,
+    )
 
 
 def bare_skin_square(photo: Photo, rng: np.random.Generator, tries: int = 12) -> Box | None:

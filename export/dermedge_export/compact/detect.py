@@ -6,10 +6,7 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
-import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -18,10 +15,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
+from dermedge import UsageError
+
+from ..photos import MODALITY, Collection, LabelledPhoto, box_of, find_collections
 from ..torchvision_absent import prepare_ultralytics
 from ..yolo import ARCHITECTURE, CLASS_NAME, load_folded
+from .data import on_sharp, opened, scaled, sharp_pixels
+from .outlines import Outliner
 from .scenes import Photo, Scene, SceneSettings, composed, empty, reframed
 
 
@@ -49,76 +52,85 @@ class DetectorSettings:
 
 
 class Sources:
-    """Reads photographs, masks and labels from the archives, by split."""
+    """The training and validation photographs of the detector, with masks; where none is published, one is drawn."""
 
     def __init__(self, folder: Path) -> None:
-        self._zips = {n: zipfile.ZipFile(folder / f"{n}.zip") for n in ("ham10000", "pad_ufes", "negatives")}
-        self.rows = {
-            n: list(csv.DictReader(io.TextIOWrapper(z.open("labels.csv"), "utf-8"))) for n, z in self._zips.items()
-        }
+        found = find_collections(folder)
+        missing = [name for name in ("ham10000", "pad_ufes", "negatives") if name not in found]
+        if missing:
+            raise UsageError(f"{folder}: {', '.join(missing)} missing; the detector is trained on all three")
+        self._found = found
+        self._drawn: dict[str, NDArray[np.bool_] | None] = {}
+        self._outliner: Outliner | None = None
 
-    def of(self, archive: str, split: str) -> list[dict[str, str]]:
-        return [r for r in self.rows[archive] if r["split"] == split]
+    def of(self, name: Collection, split: str) -> list[LabelledPhoto]:
+        photos = [p for p in self._found[name].photos if p.split == split]
+        return [p for p in photos if name == "negatives" or p.mask is not None or self._draw(p) is not None]
 
-    def _pixels(self, archive: str, member: str, mode: str = "RGB") -> np.ndarray:
-        return np.asarray(Image.open(io.BytesIO(self._zips[archive].read(member))).convert(mode))
+    def photo(self, labelled: LabelledPhoto) -> Photo:
+        rgb, factor = opened(labelled)
+        if labelled.collection == "negatives":
+            return Photo(rgb, labelled.label)
+        kind = MODALITY[labelled.collection]
+        if labelled.mask is None:
+            drawn = self._draw(labelled)
+            assert drawn is not None
+            return Photo(rgb, kind, drawn, box_of(drawn))
+        mask, box = labelled.open_mask(), labelled.lesion_box()
+        assert mask is not None
+        if factor < 1:
+            mask = np.asarray(Image.fromarray(mask).resize((rgb.shape[1], rgb.shape[0])), bool)
+        return Photo(rgb, kind, mask, scaled(box, factor) if box else None)
 
-    def photo(self, archive: str, row: dict[str, str]) -> Photo:
-        rgb = self._pixels(archive, f"images/{row['image_id']}.jpg")
-        if archive == "negatives":
-            return Photo(rgb, row["label"])
-        mask = self._pixels(archive, f"masks/{row['image_id']}.png", "L") > 127
-        x0, y0, x1, y1 = (float(row[k]) for k in ("x0", "y0", "x1", "y1"))
-        return Photo(rgb, "dermoscopy" if archive == "ham10000" else "phone", mask, (x0, y0, x1, y1))
-
-    def crop(self, row: dict[str, str]) -> Photo | None:
+    def crop(self, labelled: LabelledPhoto) -> Photo | None:
         """The sharper centre square of a dermatoscope frame, where it holds the lesion's box."""
-        x0, y0, x1, y1 = (float(row[k]) for k in ("x0", "y0", "x1", "y1"))
-        if row["has_crop224"] != "1" or x0 < 25 or x1 > 175:
+        box = labelled.lesion_box()
+        if labelled.sharp is None or box is None:
             return None
-        rgb = self._pixels("ham10000", f"crops224/{row['image_id']}.jpg")
-        s = rgb.shape[0] / 150
-        return Photo(rgb, "dermoscopy", None, ((x0 - 25) * s, y0 * s, (x1 - 25) * s, y1 * s))
+        rgb, (x0, y0, x1, y1) = sharp_pixels(labelled.sharp), on_sharp(box)
+        return Photo(rgb, "dermoscopy", None, (x0, y0, x1, y1)) if x0 >= 0 and x1 <= rgb.shape[1] else None
+
+    def _draw(self, labelled: LabelledPhoto) -> NDArray[np.bool_] | None:
+        if labelled.id not in self._drawn:
+            self._outliner = self._outliner or Outliner()
+            self._drawn[labelled.id] = self._outliner.mask(opened(labelled)[0])
+        return self._drawn[labelled.id]
 
 
 def _scenes(sources: Sources, settings: DetectorSettings, split: str) -> Iterator[tuple[str, Scene]]:
     rng = np.random.default_rng(settings.seed if split == "train" else settings.seed + 1)
     scene_settings = SceneSettings(side=settings.side)
     close_settings = SceneSettings(side=settings.side, lesion_least=0.15, lesion_most=0.6)
-    ham, pad, neg = (sources.of(n, split) for n in ("ham10000", "pad_ufes", "negatives"))
-    hands = [r for r in neg if r["label"] == "hand"]
-    rooms = [r for r in neg if r["label"] != "hand"]
+    ham, pad, neg = sources.of("ham10000", split), sources.of("pad_ufes", split), sources.of("negatives", split)
+    hands = [p for p in neg if p.label == "hand"]
+    rooms = [p for p in neg if p.label != "hand"]
     train = split == "train"
 
-    def pick(rows: list[dict[str, str]]) -> dict[str, str]:
-        return rows[int(rng.integers(len(rows)))]
+    def pick(photos: list[LabelledPhoto]) -> Photo:
+        return sources.photo(photos[int(rng.integers(len(photos)))])
 
     order = rng.permutation(len(ham))
     for i in range(settings.dermoscopy if train else settings.validation_dermoscopy):
-        row = ham[order[i % len(ham)]]
-        photo = (sources.crop(row) if train and rng.random() < 0.3 else None) or sources.photo("ham10000", row)
+        labelled = ham[order[i % len(ham)]]
+        photo = (sources.crop(labelled) if train and rng.random() < 0.3 else None) or sources.photo(labelled)
         yield "derm", reframed(photo, rng) if train else Scene(photo.rgb, (photo.box,))  # type: ignore[arg-type]
     for i in range(settings.phone if train else len(pad)):
-        photo = sources.photo("pad_ufes", pad[i % len(pad)])
+        photo = sources.photo(pad[i % len(pad)])
         yield "phone", reframed(photo, rng) if train else Scene(photo.rgb, (photo.box,))  # type: ignore[arg-type]
 
     def close_up() -> Scene:
         while True:
-            lesion = sources.photo(*(("ham10000", pick(ham)) if rng.random() < 0.25 else ("pad_ufes", pick(pad))))
-            scene = composed([lesion], sources.photo("pad_ufes", pick(pad)), None, rng, close_settings)
+            lesion = pick(ham if rng.random() < 0.25 else pad)
+            scene = composed([lesion], pick(pad), None, rng, close_settings)
             if scene is not None:
                 return scene
 
     def build(count: int) -> Scene:
         while True:
-            ground = sources.photo("negatives", pick(hands)) if rng.random() < 0.3 else None
-            ground = ground or sources.photo("pad_ufes", pick(pad))
+            ground = pick(hands if rng.random() < 0.3 else pad)
             # Two thirds of the pasted lesions are dermatoscope ones: there are far more of them, with better masks.
-            lesions = [
-                sources.photo(*(("ham10000", pick(ham)) if rng.random() < 0.65 else ("pad_ufes", pick(pad))))
-                for _ in range(count)
-            ]
-            backdrop = sources.photo("negatives", pick(rooms)).rgb
+            lesions = [pick(ham if rng.random() < 0.65 else pad) for _ in range(count)]
+            backdrop = pick(rooms).rgb
             scene = composed(lesions, ground, backdrop, rng, scene_settings)
             if scene is not None:
                 return scene
@@ -126,7 +138,7 @@ def _scenes(sources: Sources, settings: DetectorSettings, split: str) -> Iterato
     for _ in range(settings.composed if train else settings.validation_composed):
         yield "composed", build(int(rng.choice([1, 2, 3, 4, 5], p=[0.4, 0.25, 0.15, 0.1, 0.1])))
     for i in range(settings.negatives if train else len(neg)):
-        photo = sources.photo("negatives", neg[i % len(neg)])
+        photo = sources.photo(neg[i % len(neg)])
         yield "negative", Scene(photo.rgb, ()) if i < len(neg) else _turned(photo, rng)
     if train:
         for _ in range(settings.close):
@@ -243,9 +255,7 @@ def _halve_the_work(trainer: Any) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Compose scenes and train the lesion detector.")
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder with ham10000.zip, pad_ufes.zip, negatives.zip"
-    )
+    parser.add_argument("--data", type=Path, required=True, help="the labelled collections")
     parser.add_argument("--weights", type=Path, help="folded YOLOv8n COCO weights (default: DATA/../weights)")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--epochs", type=int, default=DetectorSettings.epochs)

@@ -9,33 +9,35 @@ import argparse
 import json
 import shutil
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from dermedge import UsageError
+from dermedge import MODALITIES, UsageError
 
+from .artefacts import probe
 from .calibrate import CalibrationSettings, calibrate_modality, rejection
 from .data import (
     CONDITIONS,
     CONTEXT,
-    MODALITIES,
     PADDING,
     REJECTS,
+    SOURCES,
     Photo,
     Pixels,
     bare_skin_square,
     evaluation_crop,
     read_photos,
 )
-from .network import Tower
 from .quantize_tower import calibration_crops, quantize
+from .refit import RefitSettings, refit
 from .tower_graph import build, load_tower
-from .validate import Outputs, figures
+from .validate import Outputs, figures, softmax
 from .views import Vectors, averaged, embed_views, session, unit
+from .vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -48,43 +50,12 @@ class ExportSettings:
     float_layers: tuple[int, ...] = (8, 11, 14)
     balanced_accuracy_cost: float = 0.005
     auc_cost: float = 0.003
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """The vectors an embedding is compared with."""
-
-    prompts: Vectors
-    rejects: Vectors
-    modalities: Vectors
-    scale: float
-    modality_scale: float
-
-    @staticmethod
-    def of(tower: Tower) -> Vocabulary:
-        def plain(value: object) -> Vectors:
-            return np.asarray(value.detach().numpy(), np.float32)  # type: ignore[attr-defined]
-
-        return Vocabulary(
-            plain(tower.prompts()),
-            plain(tower.rejects()),
-            plain(tower.modality_axes()),
-            tower.scale().item(),
-            tower.modality_scale().item(),
-        )
-
-    def outputs(self, embedding: Vectors) -> Outputs:
-        """Logits as the runtime computes them: the conditions under the modality it recognised."""
-        e = embedding.astype(np.float64)
-        modality = self.modality_scale * e @ self.modalities.T
-        chosen = self.prompts[modality.argmax(1)]
-        conditions = self.scale * np.einsum("nd,ncd->nc", e, chosen)
-        return Outputs(conditions, self.scale * e @ self.rejects.T, modality)
+    refit: RefitSettings = field(default_factory=RefitSettings)
 
 
 def validation_photos(data: Path) -> tuple[list[Photo], list[Photo]]:
     """Validation photographs, and bare skin cut beside some of their lesions."""
-    photos = read_photos(data, ("ham", "pad", "isic", "negative"), ("val",))
+    photos = read_photos(data, tuple(SOURCES), ("val",))
     rng = np.random.default_rng(0)
     skin = []
     for photo in [p for p in photos if p.source in ("ham", "pad")][::3]:
@@ -147,7 +118,7 @@ def scoring(
 
 
 def quantize_until_right(
-    data: Path,
+    training: list[Photo],
     float_graph: Path,
     int8_graph: Path,
     vocabulary: Vocabulary,
@@ -157,7 +128,6 @@ def quantize_until_right(
     settings: ExportSettings,
 ) -> dict[str, object]:
     """Quantize, with as few layers left in float as the gate allows."""
-    training = read_photos(data, ("ham", "pad", "isic", "negative"), ("train",))
     samples = calibration_crops(training, settings.size, settings.calibration_crops)
     wanted = figures(photos, vocabulary.outputs(exact))
     checked: dict[str, object] = {}
@@ -186,13 +156,25 @@ def export(data: Path, checkpoint: Path, out: Path, settings: ExportSettings) ->
     crops = crops_of(everything, settings.size)
     known = len(photos)
     exact = averaged(embed_views(session(float_graph), crops[:known], settings.views), settings.views)
-    checked = quantize_until_right(data, float_graph, int8_graph, vocabulary, photos, crops[:known], exact, settings)
+    training = read_photos(data, tuple(SOURCES), ("train",))
+    checked = quantize_until_right(
+        training, float_graph, int8_graph, vocabulary, photos, crops[:known], exact, settings
+    )
     if not checked["passed"]:
         raise UsageError(
             f"{checkpoint}: int8 costs more than the gate allows ({checked['costs']}), even with "
             f"{checked['float_layers']} layers left in float; leave more of them in ExportSettings.float_layers"
         )
-    views = embed_views(session(int8_graph), crops, max(settings.compared_views))
+    run = session(int8_graph)
+    views = embed_views(run, crops, max(settings.compared_views))
+
+    def embed(seen: Pixels) -> Vectors:
+        one: Vectors = embed_views(run, seen, 1)[0]
+        return one
+
+    vocabulary, refitted = refit(
+        vocabulary, training, photos, averaged(views, settings.views)[:known], settings.size, embed, settings.refit
+    )
     compared = {
         str(count): figures(photos, vocabulary.outputs(averaged(views, count)[:known]))
         for count in settings.compared_views
@@ -210,6 +192,8 @@ def export(data: Path, checkpoint: Path, out: Path, settings: ExportSettings) ->
         "views": settings.views,
         "modality_scale": vocabulary.modality_scale,
         "scoring": scoring(vocabulary, averaged(views, settings.views), everything, CalibrationSettings()),
+        "refit": refitted,
+        "artefacts": probe(photos, crops, lambda seen: softmax(vocabulary.outputs(embed(seen)).conditions)),
         "validation_by_views": {k: {n: round(x, 4) for n, x in v.items()} for k, v in compared.items()},
         "quantization": checked,
         "speed_ms": {f"{g.stem}_{t}_threads": milliseconds(g, crops, t) for g in graphs for t in (1, 2)},
@@ -217,7 +201,7 @@ def export(data: Path, checkpoint: Path, out: Path, settings: ExportSettings) ->
     }
     (fresh / "scoring.json").write_text(json.dumps(card, indent=1) + "\n")
     publish(fresh, out)
-    shown = ("validation_by_views", "quantization", "speed_ms", "megabytes")
+    shown = ("validation_by_views", "quantization", "refit", "artefacts", "speed_ms", "megabytes")
     print(json.dumps({k: card[k] for k in shown}, indent=1))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,9 @@ class LossSettings:
     modality_weight: float = 0.2
     # Phone photographs are a tenth of the lesions drawn.
     modality_balance: tuple[float, float] = (1.0, 4.0)
+    # Beside the labels: what teachers say of the same crop, at a temperature that shows their second thoughts.
+    teacher_weight: float = 1.0
+    teacher_temperature: float = 2.0
 
 
 def partial_loss(logits: Tensor, allowed: Tensor, smoothing: float) -> Tensor:
@@ -49,7 +53,26 @@ def mixing(batch: Batch, settings: LossSettings) -> tuple[Tensor, Tensor]:
     return partner, own
 
 
-def batch_loss(tower: Tower, batch: Batch, priors: Tensor, settings: LossSettings, bf16: bool) -> Tensor:
+@torch.no_grad()
+def taught(teachers: Sequence[Tower], crops: Tensor, modality: Tensor, temperature: float, bf16: bool) -> Tensor:
+    """The teachers' mean probabilities of the conditions, under each crop's own modality."""
+    said = []
+    for teacher in teachers:
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            embedding = teacher.embed(crops).float()
+        said.append(F.softmax(teacher.logits(embedding, modality)[0] / temperature, 1))
+    return torch.stack(said).mean(0)
+
+
+def distance_to(probabilities: Tensor, logits: Tensor, temperature: float) -> Tensor:
+    """Kullback-Leibler divergence per crop; its gradient is as strong at every temperature."""
+    logs = F.log_softmax(logits / temperature, 1)
+    return temperature**2 * F.kl_div(logs, probabilities, reduction="none").sum(1)
+
+
+def batch_loss(
+    tower: Tower, batch: Batch, priors: Tensor, settings: LossSettings, bf16: bool, teachers: Sequence[Tower] = ()
+) -> Tensor:
     lesion = batch.reject < 0
     partner, own = mixing(batch, settings)
     crops = batch.crops.float()
@@ -62,6 +85,11 @@ def batch_loss(tower: Tower, batch: Batch, priors: Tensor, settings: LossSetting
     adjusted = conditions + strength * priors[batch.modality].log()
     main = own * partial_loss(adjusted, batch.allowed, settings.smoothing)
     main = main + (1 - own) * partial_loss(adjusted, batch.allowed[partner], settings.smoothing)
+    if teachers:
+        # Neither teachers nor student are adjusted here: their logits speak of balanced classes alike.
+        temperature = settings.teacher_temperature
+        wanted = taught(teachers, crops, batch.modality, temperature, bf16)
+        main = main + settings.teacher_weight * distance_to(wanted, conditions, temperature)
     joint = F.log_softmax(torch.cat([conditions, rejects], 1), 1)
     kept = -torch.logsumexp(joint[:, : conditions.shape[1]], 1)[lesion]
     thrown = F.nll_loss(joint[~lesion], batch.reject[~lesion] + conditions.shape[1], reduction="none")

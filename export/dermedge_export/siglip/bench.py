@@ -1,7 +1,8 @@
 """`make export-bench`: the full-size tower with random weights, every runtime side by side in one run.
 
 Each contestant is a process of its own, so that its memory is its own; in every round each runs once, so that
-a busy minute on the machine hits all of them. Random weights say nothing about accuracy on real ones.
+a busy minute on the machine hits all of them. int8 is fitted to crops of some photographs and compared on
+those of others. Random weights say nothing about accuracy on real ones.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from dermedge.errors import UsageError
 from dermedge.graph import usable_cores
+from dermedge.pack.manifest import TowerSpec
 
 from ..results import rows
 from . import contestant as contestant_program
+from .crops import SAMPLES, pictures, unlabelled
 from .load import Checkpoint, Preprocessing
 from .measure import DATA, files, measure
 from .parity import Judge, compare
@@ -32,8 +34,11 @@ if TYPE_CHECKING:
     from transformers import SiglipVisionConfig
 
 CHILD = contestant_program.__file__
-CROPS = 4
+CROPS, OBSERVED = 4, 8
+FITTED_TO = 3
+"""Of the sample photographs, the first; the others are compared on."""
 BASE = "torch fp32 eager"
+SPEC = TowerSpec("tower.onnx", 448, "bicubic", 1.0, (127, 127, 127), 1)
 NORMALISED = Preprocessing(448, "bicubic", (2 / 255,) * 3, (-1.0,) * 3)
 FULL = {
     "hidden_size": 1152, "intermediate_size": 4304, "num_hidden_layers": 27, "num_attention_heads": 16,
@@ -82,9 +87,7 @@ class Contestant:
 def bench(room: Path, rounds: int, threads: int | None, openvino: Path | None, *, small: bool = False) -> str:
     room.mkdir(parents=True, exist_ok=True)
     threads = threads or usable_cores()
-    rng = np.random.default_rng(0)
-    coarse = rng.integers(0, 256, (CROPS, 9, 9, 3)).astype(np.uint8)
-    crops = np.stack([np.asarray(Image.fromarray(c).resize((448, 448), Image.Resampling.BICUBIC)) for c in coarse])
+    crops = compared()
     contestants = _contestants(room, SMALL if small else FULL, openvino)
     runs: dict[str, list[Run]] = {c.name: [] for c in contestants}
     for number in range(rounds):
@@ -96,13 +99,22 @@ def bench(room: Path, rounds: int, threads: int | None, openvino: Path | None, *
     return table
 
 
+def compared() -> NDArray[np.uint8]:
+    """Crops of photographs that int8 was not fitted to."""
+    return unlabelled(pictures(SAMPLES)[FITTED_TO:], SPEC, CROPS)
+
+
+def _observed() -> NDArray[np.uint8]:
+    return unlabelled(pictures(SAMPLES)[:FITTED_TO], SPEC, OBSERVED)
+
+
 def _contestants(room: Path, shape: Mapping[str, int], openvino: Path | None) -> list[Contestant]:
     """Every graph, made once and kept for the next run in the same room."""
     kept = room / ("small" if shape is SMALL else "full")
-    names = {name: kept / name / "tower.onnx" for name in ("fp32", "standard", "int8", "int8-plain")}
-    if not (kept / "made").exists():
+    names = {name: kept / name / "tower.onnx" for name in ("fitted", "standard", "int8", "int8-plain")}
+    if not (kept / "fitted-to-photographs").exists():
         _make(kept, shape, names)
-        (kept / "made").touch()
+        (kept / "fitted-to-photographs").touch()
     found = [
         Contestant(BASE, kept / "model", "torch-float32"),
         Contestant("torch bf16", kept / "model", "torch-bfloat16"),
@@ -113,11 +125,25 @@ def _contestants(room: Path, shape: Mapping[str, int], openvino: Path | None) ->
     if openvino is None:
         print("OpenVINO is left out: give --openvino PYTHON", file=sys.stderr)
         return found
-    xml = kept / "openvino" / "tower.xml"
-    if not xml.exists():
-        xml.parent.mkdir(exist_ok=True)
-        subprocess.run([str(openvino), CHILD, "openvino-make", str(names["standard"]), str(xml)], check=True)
-    return [*found, Contestant("OpenVINO int8 weights only", xml, "openvino", str(openvino))]
+    return [*found, *_openvino(kept, names["standard"], openvino)]
+
+
+def _openvino(kept: Path, source: Path, interpreter: Path) -> list[Contestant]:
+    """Its int8 without calibration, and with: on the crops that ours is fitted to."""
+    given = kept / "observed.npy"
+    np.save(given, _observed())
+    made = {}
+    for kind, more in (("weights", ()), ("calibrated", (str(given),))):
+        made[kind] = xml = kept / f"openvino-{kind}" / "tower.xml"
+        if not xml.exists():
+            print(f"making OpenVINO's {kind}", file=sys.stderr)
+            xml.parent.mkdir(exist_ok=True)
+            subprocess.run([str(interpreter), CHILD, f"openvino-{kind}", str(source), str(xml), *more], check=True)
+    return [
+        Contestant("OpenVINO int8 weights only", made["weights"], "openvino-f32", str(interpreter)),
+        Contestant("OpenVINO int8 calibrated", made["calibrated"], "openvino-f32", str(interpreter)),
+        Contestant("OpenVINO int8 calibrated, bf16", made["calibrated"], "openvino-bf16", str(interpreter)),
+    ]
 
 
 def _make(kept: Path, shape: Mapping[str, int], names: Mapping[str, Path]) -> None:
@@ -127,6 +153,8 @@ def _make(kept: Path, shape: Mapping[str, int], names: Mapping[str, Path]) -> No
     from .graph import export
     from .network import build
     from .quantize import quantize
+    from .rounding import round_weights
+    from .smooth import observe, smooth
 
     for path in names.values():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -140,13 +168,17 @@ def _make(kept: Path, shape: Mapping[str, int], names: Mapping[str, Path]) -> No
     weights = kept / "model" / "model.safetensors"
     checkpoint = Checkpoint("random weights", "0" * 40, kept / "model", whole, NORMALISED, (weights,))
     tower = build(checkpoint)
-    export(tower, names["fp32"], 448)
     export(tower, kept / "raw.onnx", 448, fused=False)
+    print("fitting int8", file=sys.stderr)
+    observed = _observed()
+    smooth(tower, observe(tower, observed))
+    round_weights(tower, observed)
+    export(tower, names["fitted"], 448)
     del tower
     quantize(kept / "raw.onnx", names["standard"], "float32")
-    quantize(names["fp32"], names["int8"], "int8")
+    quantize(names["fitted"], names["int8"], "int8")
     _without_saliency(names["int8"], names["int8-plain"])
-    for file in (*files(kept / "raw.onnx"), *files(names["fp32"])):
+    for file in (*files(kept / "raw.onnx"), *files(names["fitted"])):
         file.unlink()
 
 

@@ -12,6 +12,7 @@ from dermedge import DermedgeError, UsageError
 
 from . import prompts
 from .crops import SAMPLES
+from .interruption import heeded
 from .load import Checkpoint, load
 
 MODEL = "google/medsiglip-448"
@@ -48,7 +49,7 @@ def add_distill_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--revision", help="the teacher's commit")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="photographs; labels are not needed")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the pack's folder, replaced whole")
-    parser.add_argument("--weights", type=Path, metavar="FILE", help="the student's ImageNet weights, to start from")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="what the student starts from (ImageNet's)")
     parser.add_argument("--variant", default="lite0", choices=("lite0", "lite1", "lite2"), help="(%(default)s)")
     parser.add_argument("--size", type=int, default=224, help="of the student's crop (%(default)s)")
     parser.add_argument("--epochs", type=int, default=40, help="(%(default)s)")
@@ -90,7 +91,8 @@ def run_prompts(options: argparse.Namespace) -> int:
 
 def in_one_line(name: str, work: Callable[[], int]) -> int:
     try:
-        return work()
+        with heeded():
+            return work()
     except DermedgeError as error:
         print(f"{name}: {error}", file=sys.stderr)
         return error.exit_status

@@ -38,11 +38,13 @@ def _torch(path: Path, crops: NDArray[np.uint8], threads: int, kind: str) -> tup
     return answers, times, loaded
 
 
-def _openvino(path: Path, crops: NDArray[np.uint8], threads: int) -> tuple[list[Any], list[float], float]:
+def _openvino(
+    path: Path, crops: NDArray[np.uint8], threads: int, precision: str
+) -> tuple[list[Any], list[float], float]:
     import openvino  # type: ignore[import-not-found]
 
     start = time.perf_counter()
-    settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
     model = openvino.Core().compile_model(str(path), "CPU", settings)
     loaded, answers, times = time.perf_counter() - start, [], []
     for crop in crops:
@@ -52,7 +54,7 @@ def _openvino(path: Path, crops: NDArray[np.uint8], threads: int) -> tuple[list[
     return answers, times, loaded
 
 
-def _openvino_make(source: Path, target: Path) -> None:
+def _openvino_weights(source: Path, target: Path) -> None:
     import nncf  # type: ignore[import-not-found]
     import openvino
 
@@ -60,17 +62,32 @@ def _openvino_make(source: Path, target: Path) -> None:
     openvino.save_model(model, str(target), compress_to_fp16=False)
 
 
+def _openvino_calibrated(source: Path, target: Path, observed: Path) -> None:
+    import nncf
+    import openvino
+
+    crops = [{"crop": crop[None]} for crop in np.load(observed)]
+    model = nncf.quantize(
+        openvino.convert_model(str(source)), nncf.Dataset(crops), subset_size=len(crops),
+        model_type=nncf.ModelType.TRANSFORMER,
+    )  # fmt: skip
+    openvino.save_model(model, str(target), compress_to_fp16=False)
+
+
 def main() -> None:
     kind, path, given, *rest = sys.argv[1:]
-    if kind == "openvino-make":
-        _openvino_make(Path(path), Path(given))
+    if kind == "openvino-weights":
+        _openvino_weights(Path(path), Path(given))
+        return
+    if kind == "openvino-calibrated":
+        _openvino_calibrated(Path(path), Path(given), Path(rest[0]))
         return
     taken, threads = rest
     crops = np.load(given)
     # Once more at the front: the first pass pays for buffers and compilation.
     crops = np.concatenate([crops[:1], crops])
-    if kind == "openvino":
-        answers, times, loaded = _openvino(Path(path), crops, int(threads))
+    if kind.startswith("openvino-"):
+        answers, times, loaded = _openvino(Path(path), crops, int(threads), kind.removeprefix("openvino-"))
     else:
         answers, times, loaded = _torch(Path(path), crops, int(threads), kind.removeprefix("torch-"))
     np.save(taken, np.stack(answers[1:]))

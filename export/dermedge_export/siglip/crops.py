@@ -1,8 +1,9 @@
-"""The crops on which graphs are compared with the float32 model."""
+"""The crops that int8 is fitted to, and those on which graphs are compared with the float32 model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,14 @@ from dermedge.photo import read_photo
 from dermedge.result import Box
 from dermedge.tower import VIEWS, turned
 
+from .labelled import Labelled, crop_of, spread
+
 SAMPLES = Path(__file__).parents[3] / "artifacts" / "samples"
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 CLOSER = 0.6
 """Side of a corner's square, in short sides of the photograph."""
+OBSERVED_EVERY, OBSERVED = 6, 8
+"""Every so many crops, and no more than so many, int8 is fitted to one, which then is not compared on."""
 
 
 def pictures(folder: Path) -> list[Path]:
@@ -41,3 +46,27 @@ def unlabelled(photographs: Sequence[Path], spec: TowerSpec, wanted: int) -> NDA
             crop = cut(photo, Box(x, y, x + side, y + side), spec.size, spec.resample, spec.padding)
             cuts.append(turned(crop.pixels, VIEWS[turn % len(VIEWS)]))
     return np.ascontiguousarray(np.stack(cuts[:wanted]))
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What int8 is fitted to, and other crops to compare its answers on."""
+
+    observed: NDArray[np.uint8]
+    compared: NDArray[np.uint8]
+    labels: NDArray[np.intp] | None
+    """Of the compared crops."""
+
+
+def show(
+    photos: tuple[Labelled, ...], samples: list[Path], spec: TowerSpec, wanted: int, ids: tuple[str, ...]
+) -> Shown:
+    count = wanted + -(-wanted // (OBSERVED_EVERY - 1))
+    if photos:
+        chosen = [photos[i] for i in spread(len(photos), count)]
+        crops = np.stack([crop_of(photo, spec) for photo in chosen])
+        labels = np.array([ids.index(p.label) if p.label in ids else -1 for p in chosen])
+    else:
+        crops, labels = unlabelled(samples, spec, count), None
+    observed = np.arange(len(crops)) % OBSERVED_EVERY == 0
+    return Shown(crops[observed][:OBSERVED], crops[~observed], None if labels is None else labels[~observed])

@@ -2,8 +2,9 @@
 words.
 
 Needs photographs without labels. The teacher embeds several crops of each once; the compact tower's network
-then learns to give the same vectors, with most weight on what the prompts can tell apart. Its pack holds the
-teacher's prompt vectors.
+then learns to give the same vectors, with most weight on what the prompts can tell apart. Its last layer is
+solved for, before and after the others learn: least squares finds at once what gradients would take epochs
+for, and what they learn first is then no longer the mean vector. Its pack holds the teacher's prompt vectors.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from torch.nn import functional as F
 from dermedge import UsageError
 from dermedge.pack.manifest import Manifest, Source, TowerSpec
 
-from ..compact.network import NetworkSettings, Tower, load_imagenet
+from ..compact.network import NetworkSettings, Tower, imagenet_weights, load_imagenet
 from ..compact.tower_graph import build as student_graph
 from ..packer import write_pack
 from .crops import pictures, unlabelled
-from .export import CONTEXT, GRAPH, Order, lesion_parts_of, parts_of, score, spec_of
+from .export import CONTEXT, GRAPH, PHONE, Order, lesion_parts_of, parts_of, score, spec_of
 from .load import Checkpoint
 from .measure import measure
 from .parity import Judge, compare
@@ -52,10 +53,12 @@ class Lessons:
     """Of each photograph."""
     epochs: int = 40
     batch: int = 32
-    rate: float = 2e-3
+    rate: float = 5e-4
     decay: float = 1e-2
     words: float = 1.0
     """Weight of what the prompts can tell apart, beside the whole vector."""
+    ridge: float = 0.3
+    """Pulls the last layer towards the mean vector, in parts of the mean power of its inputs."""
     seed: int = 0
 
 
@@ -85,8 +88,7 @@ def gather(teacher: Checkpoint, folder: Path, lessons: Lessons, tick: Tick) -> M
 def teach(material: Material, words: PromptVectors, lessons: Lessons, weights: Path | None, tick: Tick) -> Tower:
     torch.manual_seed(lessons.seed)
     student = Tower(NetworkSettings(lessons.variant, material.vectors.shape[1], dropout=0.0, drop_path=0.0))
-    if weights is not None:
-        load_imagenet(student.backbone, weights)
+    load_imagenet(student.backbone, weights or imagenet_weights(lessons.variant))
     known = len(material.crops) - material.held_out
     crops, wanted = torch.from_numpy(material.crops[:known]), torch.from_numpy(material.vectors[:known])
     told_apart = _directions(words)
@@ -95,7 +97,9 @@ def teach(material: Material, words: PromptVectors, lessons: Lessons, weights: P
     optimizer = torch.optim.AdamW(student.parameters(), lr=lessons.rate, weight_decay=lessons.decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lessons.rate, total_steps=steps, pct_start=0.2)
     spread = wanted.var(0).sum()
-    student.train()
+    # Batch norms keep the statistics that they came with: those of a few photographs are worse.
+    student.eval()
+    _solve(student, crops, wanted, lessons)
     for _ in range(lessons.epochs):
         for batch in np.array_split(rng.permutation(known), -(-known // lessons.batch)):
             seen = crops[batch].permute(0, 3, 1, 2).float()
@@ -109,7 +113,7 @@ def teach(material: Material, words: PromptVectors, lessons: Lessons, weights: P
             optimizer.step()
             schedule.step()
             tick.advance()
-    _settle(student, crops, lessons)
+    _solve(student, crops, wanted, lessons)
     return student
 
 
@@ -124,15 +128,31 @@ def _apart(off: Tensor, wanted: Tensor, directions: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _settle(student: Tower, crops: Tensor, lessons: Lessons) -> None:
-    """The statistics of the batch norms, measured once more with the final weights."""
-    norms = [m for m in student.modules() if isinstance(m, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None
-    for start in range(0, len(crops) - len(crops) % lessons.batch or len(crops), lessons.batch):
-        student.embed(crops[start : start + lessons.batch].permute(0, 3, 1, 2).float())
-    student.eval()
+def _solve(student: Tower, crops: Tensor, wanted: Tensor, lessons: Lessons) -> None:
+    """The last layer by ridge regression on what the others make of the crops."""
+    parts = crops.split(lessons.batch)
+    seen = torch.cat([student.features(part.permute(0, 3, 1, 2).float()).mean((2, 3)) for part in parts]).double()
+    middle, answer = seen.mean(0), wanted.double().mean(0)
+    centred = seen - middle
+    moments = centred.T @ centred
+    moments.diagonal().add_(lessons.ridge * moments.diagonal().mean().clamp(min=1e-9))
+    weight = torch.linalg.solve(moments, centred.T @ (wanted.double() - answer)).T
+    student.projection.weight.copy_(weight.float())
+    student.projection.bias.copy_((answer - weight @ middle).float())
+
+
+def ranking(exact: NDArray[np.float32], found: NDArray[np.float32], prompts: NDArray[np.float32]) -> float:
+    """How alike two towers rank the prompts: Spearman's correlation, over the crops; 0 is chance.
+
+    Around each prompt's mean: some prompts are nearer than others to whatever picture.
+    """
+    orders = []
+    for rows in (exact, found):
+        cosines = rows @ prompts.T
+        ranks = (cosines - cosines.mean(axis=0)).argsort(axis=1).argsort(axis=1).astype(np.float64)
+        orders.append(ranks - ranks.mean(axis=1, keepdims=True))
+    a, b = orders
+    return round(float(((a * b).sum(axis=1) / np.square(a).sum(axis=1)).mean()), 4)
 
 
 def distill(
@@ -156,8 +176,10 @@ def distill(
         path.write_bytes(student_graph(student, lessons.size).SerializeToString(deterministic=True))
         crops, exact = material.crops[-material.held_out :], material.vectors[-material.held_out :]
         malignant = np.array([c.group == "malignant" for c in wording.conditions])
-        parity = compare(exact, measure(path, crops).embeddings, Judge(words.prompts[1], teacher.scale, malignant))
+        found, prompts = measure(path, crops).embeddings, words.prompts[PHONE]
+        parity = compare(exact, found, Judge(prompts, teacher.scale, malignant))
         known = {name: value for name, value in asdict(parity).items() if value is not None}
+        known["ranking_of_prompts"] = ranking(exact, found, prompts)
         figures = {"weights": "float32", "against_the_teacher": known}
         spec = TowerSpec(GRAPH, lessons.size, "bicubic", CONTEXT, (MIDDLE, MIDDLE, MIDDLE), 1)
         scored = score(teacher, wording, words, (), spec, path, lambda: None)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from dermedge import MODALITIES, UsageError, __version__
 from dermedge.pack.manifest import Licence, Manifest, Scoring, Source, TowerSpec, Triage
@@ -24,7 +23,7 @@ from ..packer import MANIFEST, GoldenSource, PackParts, Tolerances, write_pack
 from ..signature import require_key, sign
 from . import about, calibrate, labelled, lesion_parts, worth
 from .contestant import peak_mb
-from .crops import SAMPLES, pictures, unlabelled
+from .crops import SAMPLES, pictures, show
 from .ladder import Tried, climb
 from .load import Checkpoint
 from .measure import files, measure
@@ -71,9 +70,9 @@ class Needs:
 
 
 def needs(checkpoint: Checkpoint) -> Needs:
-    """Two float32 graphs, the rung being made and the pack on disk; the tower, and once more while it is rewritten."""
+    """A float32 graph, the rung being made and the pack on disk; the tower, twice more while it is rewritten."""
     image, text = (_megabytes(getattr(checkpoint.config, f"{name}_config")) for name in ("vision", "text"))
-    return Needs(round(max(2.3 * image, text) + SPARE_MB), round(4.5 * image + 50))
+    return Needs(round(max(2.8 * image, text) + SPARE_MB), round(4.5 * image + 50))
 
 
 def _megabytes(tower: Any) -> float:
@@ -114,16 +113,17 @@ def export(checkpoint: Checkpoint, order: Order) -> tuple[Manifest, Report]:
         with steps.step("texts"):
             vectors = embed(checkpoint, prompts)
         spec = spec_of(checkpoint)
-        crops, labels = _crops(photos, samples, spec, order.crops, ids)
+        shown = show(photos, samples, spec, order.crops, ids)
         malignant = np.array([c.group == "malignant" for c in prompts.conditions])
-        judge = Judge(vectors.prompts[PHONE], checkpoint.scale, malignant, labels)
-        with steps.step("float32 reference", len(crops)) as tick:
+        judge = Judge(vectors.prompts[PHONE], checkpoint.scale, malignant, shown.labels)
+        with steps.step("float32 reference", len(shown.compared)) as tick:
             from .reference import refer
 
-            reference = refer(checkpoint, tick.over(crops))
+            reference = refer(checkpoint, tick.over(shown.compared))
         with steps.step("quantization") as tick:
             climbed = climb(
-                checkpoint, reference, judge, order.gates, Path(folder), every=order.every, told=tick.say
+                checkpoint, shown.observed, reference, judge, order.gates, Path(folder), every=order.every,
+                told=tick.say,
             )  # fmt: skip
         with steps.step("calibration", len(photos)) as tick:
             scored = score(checkpoint, prompts, vectors, photos, spec, climbed.graph, tick.advance)
@@ -177,16 +177,6 @@ def _require_room(checkpoint: Checkpoint, order: Order) -> None:
 def spec_of(checkpoint: Checkpoint) -> TowerSpec:
     p = checkpoint.preprocessing
     return TowerSpec(GRAPH, p.size, p.resample, CONTEXT, p.neutral, 1)
-
-
-def _crops(
-    photos: tuple[labelled.Labelled, ...], samples: list[Path], spec: TowerSpec, wanted: int, ids: tuple[str, ...]
-) -> tuple[NDArray[np.uint8], NDArray[np.intp] | None]:
-    if not photos:
-        return unlabelled(samples, spec, wanted), None
-    chosen = [photos[i] for i in labelled.spread(len(photos), wanted)]
-    crops = np.stack([labelled.crop_of(photo, spec) for photo in chosen])
-    return crops, np.array([ids.index(p.label) if p.label in ids else -1 for p in chosen])
 
 
 def score(

@@ -27,24 +27,19 @@ from .smooth import noisiest, observe, smooth
 if TYPE_CHECKING:
     from .network import ImageTower
 
-OBSERVED = 8
-"""Crops whose activations decide what is smoothed and what stays in float."""
-
 
 @dataclass(frozen=True, slots=True)
 class Rung:
     name: str
     weights: Weights
-    smoothed: bool = False
     in_float: float = 0.0
     """Share of the linear layers that stays in float."""
 
 
 RUNGS: tuple[Rung, ...] = (
     Rung("int8", "int8"),
-    Rung("int8, smoothed", "int8", smoothed=True),
-    Rung("int8, smoothed, a sixteenth in float", "int8", smoothed=True, in_float=1 / 16),
-    Rung("int8, smoothed, an eighth in float", "int8", smoothed=True, in_float=1 / 8),
+    Rung("int8, a sixteenth in float", "int8", in_float=1 / 16),
+    Rung("int8, an eighth in float", "int8", in_float=1 / 8),
     Rung("int8 weights only", "int8-weights-only"),
     Rung("float16 weights", "float16"),
     Rung("float32", "float32"),
@@ -82,11 +77,13 @@ class Climbed:
 
 
 def climb(
-    checkpoint: Checkpoint, reference: Reference, judge: Judge, gates: Gates, room: Path, *,
-    rungs: tuple[Rung, ...] = RUNGS, every: bool = False, told: Callable[[str], None] = lambda _: None,
+    checkpoint: Checkpoint, observed: NDArray[np.uint8], reference: Reference, judge: Judge, gates: Gates, room: Path,
+    *, rungs: tuple[Rung, ...] = RUNGS, every: bool = False, told: Callable[[str], None] = lambda _: None,
 ) -> Climbed:  # fmt: skip
-    """Try the rungs in their order and stop at the first that passes; with `every`, measure all of them."""
-    source = _Source(checkpoint, reference.crops[:OBSERVED], room)
+    """Try the rungs in their order and stop at the first that passes; with `every`, measure all of them.
+
+    `observed` are the crops that int8 is fitted to; those of `reference`, which judge it, must be others.
+    """
     tried: list[Tried] = []
     shipped: Tried | None = None
     kept = room / "tower.onnx"
@@ -94,8 +91,8 @@ def climb(
         told(rung.name)
         target = room / "rung" / "tower.onnx"
         target.parent.mkdir(exist_ok=True)
-        in_float = source.noisiest(rung)
-        quantize(source.graph(rung.smoothed), target, rung.weights, in_float)
+        source, in_float = _source(checkpoint, rung, observed, room)
+        quantize(source, target, rung.weights, in_float)
         found = _judged(rung, in_float, measure(target, reference.crops), reference, judge, gates)
         tried.append(found)
         if not found.failures and shipped is None:
@@ -120,35 +117,30 @@ def _judged(
     return Tried(rung, in_float, measured, parity, agreement(*heats), parity.failures(gates))
 
 
-class _Source:
-    """The float32 graphs that rungs start from, each made once; the torch tower is only in memory meanwhile."""
+def _source(
+    checkpoint: Checkpoint, rung: Rung, observed: NDArray[np.uint8], room: Path
+) -> tuple[Path, tuple[str, ...]]:
+    """The float32 graph that a rung starts from, and the layers that stay in float; one graph lies there at a time."""
+    int8 = rung.weights == "int8"
+    path = room / (f"int8-{rung.in_float}" if int8 else "exact") / "tower.onnx"
+    if path.exists():
+        return path, ()
+    for old in room.glob("*/tower.onnx*"):
+        old.unlink()
+    path.parent.mkdir()
+    from .network import build
 
-    def __init__(self, checkpoint: Checkpoint, crops: NDArray[np.uint8], room: Path) -> None:
-        self._checkpoint, self._crops, self._room = checkpoint, crops, room
-        self._ranked: dict[float, tuple[str, ...]] = {}
+    tower = build(checkpoint)
+    in_float = _fitted(tower, observed, rung.in_float) if int8 else ()
+    export(tower, path, checkpoint.preprocessing.size)
+    return path, in_float
 
-    def graph(self, smoothed: bool) -> Path:
-        path = self._room / ("smoothed" if smoothed else "exact") / "tower.onnx"
-        if not path.exists():
-            path.parent.mkdir()
-            tower = self._smoothed() if smoothed else self._tower()
-            export(tower, path, self._checkpoint.preprocessing.size)
-        return path
 
-    def noisiest(self, rung: Rung) -> tuple[str, ...]:
-        if not rung.in_float:
-            return ()
-        if rung.in_float not in self._ranked:
-            seen = observe(self._smoothed() if rung.smoothed else self._tower(), self._crops)
-            self._ranked = {share: noisiest(seen, share) for share in {r.in_float for r in RUNGS} | {rung.in_float}}
-        return self._ranked[rung.in_float]
+def _fitted(tower: ImageTower, observed: NDArray[np.uint8], share: float) -> tuple[str, ...]:
+    """Even the activations out and round the weights, in place; the layers that int8 would hurt most are left."""
+    from .rounding import round_weights
 
-    def _tower(self) -> ImageTower:
-        from .network import build
-
-        return build(self._checkpoint)
-
-    def _smoothed(self) -> ImageTower:
-        tower = self._tower()
-        smooth(tower, observe(tower, self._crops))
-        return tower
+    smooth(tower, observe(tower, observed))
+    in_float = noisiest(observe(tower, observed), share) if share else ()
+    round_weights(tower, observed, in_float)
+    return in_float

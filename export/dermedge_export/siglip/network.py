@@ -48,9 +48,13 @@ class Attention(nn.Module):
                 dtype=q.dtype, shape=q.shape, version=1,
             )  # fmt: skip
         else:
-            q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in (q, k, v))
-            mixed = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+            mixed = self.mix(q, k, v)
         return self.out(mixed)
+
+    def mix(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Of tensors [..., patches, width]."""
+        q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(-3, -2) for t in (query, key, value))
+        return F.scaled_dot_product_attention(q, k, v).transpose(-3, -2).flatten(-2)
 
 
 class Block(nn.Module):
@@ -79,20 +83,23 @@ class PoolingHead(nn.Module):
         self.expand, self.reduce = Linear(width, inner), Linear(inner, width)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        weights = (x @ self.key).softmax(1)
-        values = (x @ self.value).unflatten(-1, (self.heads, -1))
-        attended = (values * weights[..., None]).flatten(2)
+        attended = self.attend(x, x @ self.value)
         pooled = self.out(attended.sum(1, keepdim=True) + self.value_bias)
         inner = self.expand(self.norm(pooled))
         answer = pooled + self.reduce(F.gelu(inner, approximate="tanh"))
         length = answer.square().sum(-1, keepdim=True).sqrt()
 
         brought = attended @ self.out.weight
-        shares = brought + (self._normed(brought, pooled) @ self.expand.weight * _slope(inner)) @ self.reduce.weight
+        shares = brought + (self.normed(brought, pooled) @ self.expand.weight * slope(inner)) @ self.reduce.weight
         missing = (answer - shares.sum(1, keepdim=True)) / x.shape[1]
         return (answer / length).squeeze(1), (shares + missing) / length
 
-    def _normed(self, change: Tensor, at: Tensor) -> Tensor:
+    def attend(self, x: Tensor, values: Tensor) -> Tensor:
+        """What each patch brings to the pooled vector: its values, weighed by head."""
+        weights = (x @ self.key).softmax(-2)
+        return (values.unflatten(-1, (self.heads, -1)) * weights[..., None]).flatten(-2)
+
+    def normed(self, change: Tensor, at: Tensor) -> Tensor:
         """The layer norm's Jacobian at `at`, applied to each row of `change`."""
         centred = at - at.mean(-1, keepdim=True)
         spread = (centred.square().mean(-1, keepdim=True) + self.norm.eps).sqrt()
@@ -101,7 +108,7 @@ class PoolingHead(nn.Module):
         return (change - change.mean(-1, keepdim=True) - unit * along) / spread * self.norm.weight
 
 
-def _slope(x: Tensor) -> Tensor:
+def slope(x: Tensor) -> Tensor:
     """The derivative of the tanh form of GELU."""
     factor, cubic = math.sqrt(2 / math.pi), 0.044715
     bend = torch.tanh(factor * (x + cubic * x**3))
@@ -125,13 +132,17 @@ class ImageTower(nn.Module):
         return embedding, patches
 
     def features(self, crop: Tensor) -> Tensor:
-        side = self.grid * self.patch
-        # Where the patch does not divide the size, the rest at the right and at the bottom is not seen.
-        cells = crop[:, :side, :side].unflatten(2, (self.grid, self.patch)).unflatten(1, (self.grid, self.patch))
-        x = self.embed(cells.permute(0, 1, 3, 2, 4, 5).flatten(3).flatten(1, 2).float()) + self.position
+        x = self.embedded(crop)
         for block in self.blocks:
             x = block(x)
         return self.norm(x)
+
+    def embedded(self, crop: Tensor) -> Tensor:
+        """What the first block gets."""
+        side = self.grid * self.patch
+        # Where the patch does not divide the size, the rest at the right and at the bottom is not seen.
+        cells = crop[:, :side, :side].unflatten(2, (self.grid, self.patch)).unflatten(1, (self.grid, self.patch))
+        return self.embed(cells.permute(0, 1, 3, 2, 4, 5).flatten(3).flatten(1, 2).float()) + self.position
 
     def linears(self) -> Iterator[tuple[str, Linear]]:
         """The linear layers of the blocks, by the names that their kernels have in the graph."""

@@ -1,8 +1,9 @@
-"""What activations look like, and moving their loud channels into the weights before quantization.
+"""What activations look like, and evening them out before they are quantized, at no cost when the graph runs.
 
-A few channels of a layer norm's output are often far louder than the others. One int8 scale for all of them
-leaves nothing for the rest. Dividing such a channel in the layer norm and multiplying it in the next kernel
-changes no answer and evens them out.
+One int8 scale serves all channels of a layer's input. Where some channels are far louder than the others, or
+sit far from zero, nothing is left of the rest. A layer norm before it can divide each channel and move it
+towards zero, and the next kernel multiplies it and its bias adds what was taken: no answer changes. The same
+goes from the values of an attention to its output layer, since attention weights add up to one.
 """
 
 from __future__ import annotations
@@ -17,49 +18,78 @@ from torch import Tensor, nn
 
 from .network import Block, ImageTower, Linear
 
-STRENGTH = 0.5
+STRENGTHS = (0.25, 0.5, 0.75, 0.9)
 """0 leaves the activations as they are, 1 moves all of their unevenness into the weights."""
 LEVELS = 255
+STEPS = 64
+"""Of a weight's seven bits, to either side of zero."""
 TINY = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
 class Activations:
-    """What went into one linear layer."""
+    """What went into one linear layer, by channel, over all crops."""
 
-    loudest: Tensor
-    """Of each channel."""
+    low: Tensor
+    high: Tensor
+    mean: Tensor
+    square: Tensor
     noise: float
     """What one int8 scale a picture for its input adds to its output, in parts of the output's power."""
+
+    @property
+    def middle(self) -> Tensor:
+        return (self.low + self.high) / 2
+
+    @property
+    def reach(self) -> Tensor:
+        return ((self.high - self.low) / 2).clamp(min=TINY)
+
+    @property
+    def variance(self) -> Tensor:
+        return (self.square - self.mean.square()).clamp(min=0)
 
 
 @torch.inference_mode()
 def observe(tower: ImageTower, crops: NDArray[np.uint8]) -> Mapping[str, Activations]:
     """Run the crops one by one, as the quantized graph will see them."""
-    loudest: dict[str, Tensor] = {}
-    noise: dict[str, list[float]] = {}
-
-    def watch(name: str, layer: Linear) -> torch.utils.hooks.RemovableHandle:
-        weight = float(layer.weight.square().sum())
-
-        def seen(_: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
-            x = inputs[0].flatten(0, -2)
-            channels = x.abs().amax(0)
-            loudest[name] = torch.maximum(loudest[name], channels) if name in loudest else channels
-            step = float(x.max().clamp(min=0) - x.min().clamp(max=0)) / LEVELS
-            signal = float((output - layer.bias).square().sum(-1).mean())
-            noise.setdefault(name, []).append(step**2 / 12 * weight / max(signal, 1e-20))
-
-        return layer.register_forward_hook(seen)
-
-    handles = [watch(name, layer) for name, layer in tower.linears()]
+    # All of it before the first pass: small results that stay behind among large passing ones would keep freed memory
+    # in pieces, gigabytes of it at full size.
+    seen = {name: _Seen(layer) for name, layer in tower.linears()}
+    handles = [layer.register_forward_hook(seen[name].see) for name, layer in tower.linears()]
     try:
         for crop in crops:
             tower.features(torch.from_numpy(crop.copy())[None])
     finally:
         for handle in handles:
             handle.remove()
-    return {name: Activations(loudest[name], float(np.mean(noise[name]))) for name in loudest}
+    return {name: each.activations(len(crops)) for name, each in seen.items()}
+
+
+class _Seen:
+    """Gathers what goes into one layer, crop by crop."""
+
+    def __init__(self, layer: Linear) -> None:
+        channels = len(layer.weight)
+        self._low, self._high = torch.full((channels,), torch.inf), torch.full((channels,), -torch.inf)
+        self._sum, self._squares = torch.zeros(channels), torch.zeros(channels)
+        self._power = float(layer.weight.square().sum())
+        self._noise = 0.0
+
+    def see(self, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        assert isinstance(layer, Linear)
+        x = inputs[0].flatten(0, -2)
+        low, high = x.amin(0), x.amax(0)
+        torch.minimum(self._low, low, out=self._low)
+        torch.maximum(self._high, high, out=self._high)
+        self._sum += x.mean(0)
+        self._squares += x.square().mean(0)
+        step = float(high.max().clamp(min=0) - low.min().clamp(max=0)) / LEVELS
+        signal = float((output - layer.bias).square().sum(-1).mean())
+        self._noise += step**2 / 12 * self._power / max(signal, 1e-20)
+
+    def activations(self, crops: int) -> Activations:
+        return Activations(self._low, self._high, self._sum / crops, self._squares / crops, self._noise / crops)
 
 
 @torch.no_grad()
@@ -68,17 +98,35 @@ def smooth(tower: ImageTower, seen: Mapping[str, Activations]) -> None:
     for index, block in enumerate(tower.blocks):
         assert isinstance(block, Block)
         asked = block.attention
-        _move(block.norm1, (asked.query, asked.key, asked.value), seen[f"blocks.{index}.attention.query"].loudest)
-        _move(block.norm2, (block.expand,), seen[f"blocks.{index}.expand"].loudest)
+        _move(block.norm1, (asked.query, asked.key, asked.value), seen[f"blocks.{index}.attention.query"])
+        _move(asked.value, (asked.out,), seen[f"blocks.{index}.attention.out"])
+        _move(block.norm2, (block.expand,), seen[f"blocks.{index}.expand"])
 
 
-def _move(norm: nn.LayerNorm, consumers: tuple[Linear, ...], loudest: Tensor) -> None:
-    heaviest = torch.stack([layer.weight.abs().amax(1) for layer in consumers]).amax(0).clamp(min=TINY)
-    factor = (loudest.clamp(min=TINY) ** STRENGTH / heaviest ** (1 - STRENGTH)).clamp(min=TINY)
-    norm.weight.requires_grad_(False).div_(factor)
-    norm.bias.requires_grad_(False).div_(factor)
+def _move(source: nn.LayerNorm | Linear, consumers: tuple[Linear, ...], seen: Activations) -> None:
+    factor = quietest([layer.weight for layer in consumers], seen)
     for layer in consumers:
+        layer.bias.add_(seen.middle @ layer.weight)
         layer.weight.mul_(factor[:, None])
+    source.weight.requires_grad_(False).div_(factor)
+    source.bias.requires_grad_(False).sub_(seen.middle).div_(factor)
+
+
+def quietest(weights: list[Tensor], seen: Activations) -> Tensor:
+    """What to divide each channel by, so that int8 activations and weights together add the least noise."""
+    heaviest = torch.stack([w.abs().amax(1) for w in weights]).amax(0).clamp(min=TINY)
+    choices = [torch.ones_like(heaviest), *(seen.reach**s / heaviest ** (1 - s) for s in STRENGTHS)]
+    return min(choices, key=lambda factor: _noise(factor.clamp(min=TINY), weights, seen)).clamp(min=TINY)
+
+
+def _noise(factor: Tensor, weights: list[Tensor], seen: Activations) -> float:
+    """Of evenly distributed rounding errors: those of the activations, and those of the weights."""
+    activation = float((seen.reach / factor).max()) * 2 / LEVELS
+    power = float((seen.variance / factor.square()).sum())
+    return sum(
+        activation**2 * float(w.square().sum()) + power * float((w.abs().amax(0) / STEPS).square().sum())
+        for w in (factor[:, None] * w for w in weights)
+    )
 
 
 def noisiest(seen: Mapping[str, Activations], share: float) -> tuple[str, ...]:

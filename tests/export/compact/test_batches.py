@@ -70,7 +70,7 @@ def test_balance_moves_draws_from_common_to_rare_classes(photos: list[Photo], ba
 
 
 def test_priors_are_how_often_conditions_are_drawn(photos: list[Photo]) -> None:
-    source = stream(photos, settings=BatchSettings(batch=96))
+    source = stream(photos, settings=BatchSettings(batch=96, ham=0.5, pad=0.25))
     priors = source.priors()
     assert priors.shape == (2, 8)
     np.testing.assert_allclose(priors.sum(1), 1, rtol=1e-5)

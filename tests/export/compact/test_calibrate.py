@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dermedge import UsageError
 from dermedge_export.compact import calibrate
 from dermedge_export.compact.calibrate import CalibrationSettings, calibrate_modality, fit_bias, fit_temperature
 from dermedge_export.compact.data import ACK, CONDITIONS, DFB, HAM_LABELS, MEL, NEV, PAD_LABELS, SCC, VAS, Photo
@@ -62,6 +63,20 @@ def test_a_ridge_pulls_the_bias_towards_nothing() -> None:
     logits[:, 0] += 3
     free, held = (fit_bias(logits, truth, SINGLE, ridge) for ridge in (0.0, 0.4))
     assert np.abs(held).max() < 0.5 * np.abs(free).max()
+
+
+@pytest.mark.parametrize("ridge", [1.0, 5.0, 40.0])
+def test_a_strong_ridge_still_descends(ridge: float) -> None:
+    logits, truth = drawn(60, 4)
+    bias = fit_bias(logits + np.array([3.0, 0, 0, 0]), truth, SINGLE, ridge)
+    assert np.isfinite(bias).all()
+    assert 0 < np.abs(bias).max() < 0.5
+
+
+def test_a_modality_that_no_lesion_was_taken_for_is_an_error() -> None:
+    outputs, photos = judged()
+    with pytest.raises(UsageError, match="no validation lesion was taken for phone"):
+        calibrate.rejection(outputs, photos, 1, SETTINGS)
 
 
 def judged(count: int = 300, seed: int = 3) -> tuple[Outputs, list[Photo]]:

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 import tiny_collections
 from dermedge_export.compact import detect
 from dermedge_export.compact.detect import DetectorSettings, Sources, write_dataset
+from dermedge_export.photos import box_of, find_collections
 from dermedge_export.yolo import load_checkpoint
 
 SETTINGS = DetectorSettings(
@@ -62,11 +63,12 @@ def test_lesions_have_labels_inside_their_frame_and_nothing_else_has(dataset: Pa
 
 
 def test_a_validation_scene_is_the_photograph_with_its_own_box(data: Path, dataset: Path) -> None:
-    row = Sources(data).of("pad_ufes", "val")[0]
+    photo = Sources(data).of("pad_ufes", "val")[0]
     label = (dataset.parent / "labels" / "val" / "phone_00004.txt").read_text()
     _, x, y, w, h = map(float, label.split())
     corners = [(x - w / 2), (y - h / 2), (x + w / 2), (y + h / 2)]
-    wanted = [float(row[k]) / tiny_collections.SIDE for k in ("x0", "y0", "x1", "y1")]
+    assert photo.box is not None
+    wanted = [edge / tiny_collections.SIDE for edge in photo.box]
     assert corners == pytest.approx(wanted, abs=1e-4)
 
 
@@ -78,31 +80,39 @@ def test_scenes_are_written_once(data: Path, dataset: Path) -> None:
 
 
 def test_training_scenes_hold_nothing_of_other_splits(data: Path, tmp_path: Path) -> None:
-    """The archives hold the training photographs alone: to touch any other would fail."""
+    """Every other photograph is spoiled: to open one would fail."""
     for name in ("ham10000", "pad_ufes", "negatives"):
-        rows = Sources(data).of(name, "train")
-        wanted = {row["image_id"] for row in rows}
-        with zipfile.ZipFile(data / f"{name}.zip") as full, zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as bare:
+        wanted = {photo.id for photo in find_collections(data)[name].photos if photo.split == "train"}
+        with zipfile.ZipFile(data / f"{name}.zip") as full, zipfile.ZipFile(tmp_path / f"{name}.zip", "w") as spoiled:
             for member in full.namelist():
-                if member == "labels.csv" or Path(member).stem in wanted:
-                    bare.writestr(member, full.read(member))
+                whole = member == "labels.csv" or Path(member).stem in wanted
+                spoiled.writestr(member, full.read(member) if whole else b"spoiled")
     made = Counter(kind for kind, _ in detect._scenes(Sources(tmp_path), SETTINGS, "train"))
     assert made["composed"] == SETTINGS.composed
-    with pytest.raises(KeyError):
+    with pytest.raises(UnidentifiedImageError):
         list(detect._scenes(Sources(tmp_path), SETTINGS, "val"))
 
 
 def test_the_sharper_square_of_a_frame_comes_with_the_box_on_its_lesion(data: Path) -> None:
     sources = Sources(data)
-    rows = sources.of("ham10000", "train")
-    photo = sources.crop(next(r for r in rows if r["has_crop224"] == "1" and r["label"] == "mel"))
+    found = next(p for p in sources.of("ham10000", "train") if p.sharp is not None and p.label == "mel")
+    photo = sources.crop(found)
     assert photo is not None
     assert photo.box is not None
     ys, xs = np.nonzero(photo.rgb.max(2) < 120)
     assert (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1) == pytest.approx(photo.box, abs=2.5)
-    row = next(r for r in rows if r["has_crop224"] == "1")
-    assert sources.crop(row | {"x0": "10"}) is None
-    assert sources.crop(row | {"has_crop224": "0"}) is None
+    assert sources.crop(replace(found, box=(10, 50, 90, 100))) is None
+    assert sources.crop(replace(found, sharp=None)) is None
+
+
+def test_photographs_published_without_masks_get_theirs_drawn(tmp_path: Path) -> None:
+    sources = Sources(tiny_collections.originals(tmp_path, 1))
+    dark = next(p for p in sources.of("pad_ufes", "train") if p.label == "MEL")
+    photo = sources.photo(dark)
+    assert photo.mask is not None
+    assert photo.mask[90 - 20 : 90 + 20, 90 - 20 : 90 + 20].all()
+    assert photo.box == box_of(photo.mask)
+    assert sources.photo(dark).mask is photo.mask, "it was drawn again"
 
 
 @pytest.fixture(scope="module")

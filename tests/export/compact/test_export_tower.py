@@ -19,10 +19,11 @@ import tiny_tower
 from dermedge import UsageError
 from dermedge_export.compact import export_tower
 from dermedge_export.compact.data import CONDITIONS, Photo, read_photos
-from dermedge_export.compact.export_tower import ExportSettings, Vocabulary, gate
+from dermedge_export.compact.export_tower import ExportSettings, gate
 from dermedge_export.compact.quantize_tower import quantize
 from dermedge_export.compact.validate import figures
 from dermedge_export.compact.views import Vectors, averaged, embed_views, session
+from dermedge_export.compact.vocabulary import Vocabulary
 
 SOURCES = ("ham", "pad", "isic", "negative")
 SETTINGS = ExportSettings(

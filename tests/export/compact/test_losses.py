@@ -12,10 +12,9 @@ import tiny_collections
 from dermedge_export.compact import losses
 from dermedge_export.compact.augment import AugmentSettings
 from dermedge_export.compact.batches import Batch, BatchSettings, TrainingBatches
-from dermedge_export.compact.build import imagenet_weights
 from dermedge_export.compact.data import read_photos
 from dermedge_export.compact.losses import LossSettings, partial_loss
-from dermedge_export.compact.network import NetworkSettings, Tower, load_imagenet
+from dermedge_export.compact.network import NetworkSettings, Tower, imagenet_weights, load_imagenet
 from dermedge_export.compact.train import TrainSettings, optimiser_for
 
 LOGITS = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 0.5]])
@@ -36,7 +35,7 @@ def batch(stream: TrainingBatches) -> Batch:
 
 def tower() -> Tower:
     torch.manual_seed(0)
-    made = Tower(NetworkSettings(dimension=16, dropout=0.0, drop_path=0.0))
+    made = Tower(NetworkSettings("lite0", dimension=16, dropout=0.0, drop_path=0.0))
     load_imagenet(made.backbone, imagenet_weights("lite0"))
     return made
 
@@ -103,3 +102,57 @@ def test_a_rare_condition_is_held_up_where_the_adjustment_is_strong(batch: Batch
             settings = replace(UNMIXED, adjustment=pair)
             found.append(float(losses.batch_loss(network, part, priors, settings, bf16=False)))
     assert found[0] < found[1] < found[2]
+
+
+def opinionated(seed: int) -> Tower:
+    """A teacher that is sure of something, whatever the labels say."""
+    torch.manual_seed(seed)
+    made = tower()
+    with torch.no_grad():
+        made.projection.weight.normal_(0, 0.3)
+        made.shared.normal_()
+        made.deltas.normal_()
+    return made.eval().requires_grad_(False)
+
+
+def distances(network: Tower, batch: Batch, wanted: torch.Tensor) -> float:
+    with torch.no_grad():
+        crops = batch.crops.float()
+        logits = network.eval().logits(network.embed(crops), batch.modality)[0]
+    return float(losses.distance_to(wanted, logits, 2.0)[batch.reject < 0].mean())
+
+
+@pytest.mark.parametrize(("weight", "nearer"), [(1.0, True), (0.0, False)])
+def test_a_teacher_pulls_the_student_towards_what_it_says(
+    stream: TrainingBatches, batch: Batch, weight: float, nearer: bool
+) -> None:
+    teachers = [opinionated(1), opinionated(2)]
+    said = [torch.clone(teacher.shared) for teacher in teachers]
+    wanted = losses.taught(teachers, batch.crops.float(), batch.modality, 2.0, bf16=False)
+    student, priors = tower(), torch.from_numpy(stream.priors())
+    before = distances(student, batch, wanted)
+    optimiser = optimiser_for(student.train(), TrainSettings())
+    settings = replace(UNMIXED, teacher_weight=weight)
+    for _ in range(8):
+        loss = losses.batch_loss(student, batch, priors, settings, bf16=False, teachers=teachers)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert (distances(student, batch, wanted) < 0.6 * before) is nearer
+    assert all(torch.equal(old, teacher.shared) for old, teacher in zip(said, teachers, strict=True))
+
+
+def test_several_teachers_speak_with_one_voice_under_each_crops_own_modality(batch: Batch) -> None:
+    one, two = opinionated(1), opinionated(2)
+    crops = batch.crops.float()
+    alone = [losses.taught([t], crops, batch.modality, 2.0, bf16=False) for t in (one, two)]
+    torch.testing.assert_close(losses.taught([one, two], crops, batch.modality, 2.0, bf16=False), sum(alone) / 2)
+    with torch.no_grad():
+        swapped = losses.taught([one], crops, 1 - batch.modality, 2.0, bf16=False)
+    assert not torch.allclose(swapped, alone[0])
+
+
+def test_a_student_that_says_the_same_is_at_no_distance() -> None:
+    same = losses.distance_to((LOGITS / 3).softmax(1), LOGITS, 3.0)
+    torch.testing.assert_close(same, torch.zeros(2), atol=1e-6, rtol=0)
+    assert losses.distance_to(LOGITS.softmax(1), -LOGITS, 1.0)[0] > 1

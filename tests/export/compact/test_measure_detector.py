@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,12 @@ def test_a_box_beside_the_lesion_or_below_the_confidence_does_not_count(melanoma
     assert measured == {
         "photographs": 4, "found": 2, "rate": 0.5, "found_by_surest_box": 1, "boxes_per_photograph": 0.75,
     }  # fmt: skip
+
+
+def test_a_photograph_whose_lesion_nobody_outlined_counts_neither_way(melanomas: list[LabelledPhoto]) -> None:
+    photo = replace(melanomas[0], box=None, mask=None)
+    measured = found([seen(photo, ((0.0, 0.0, 20.0, 20.0), 0.9))], 0.5)
+    assert (measured["photographs"], measured["rate"], measured["boxes_per_photograph"]) == (0, None, 1)
 
 
 @pytest.mark.parametrize(("allowed", "confidence"), [(0.0, 0.91), (0.1, 0.81), (0.5, 0.41), (1.0, 0.02)])

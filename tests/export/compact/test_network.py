@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dermedge_export.compact.build import imagenet_weights
-from dermedge_export.compact.network import VARIANTS, NetworkSettings, Tower, backbone, load_imagenet
+from dermedge_export.compact.network import VARIANTS, NetworkSettings, Tower, backbone, imagenet_weights, load_imagenet
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +56,7 @@ def test_a_crop_becomes_a_vector_of_length_one(variant: str) -> None:
 
 def test_conditions_are_judged_under_each_crops_own_modality() -> None:
     torch.manual_seed(1)
-    tower = Tower(NetworkSettings(dimension=16))
+    tower = Tower(NetworkSettings("lite0", dimension=16))
     with torch.no_grad():
         tower.deltas.normal_()
         embedding = torch.nn.functional.normalize(torch.randn(3, 16), dim=1)
@@ -71,7 +70,7 @@ def test_conditions_are_judged_under_each_crops_own_modality() -> None:
 
 
 def test_no_scale_grows_beyond_what_stays_calibrated() -> None:
-    tower = Tower(NetworkSettings(dimension=8))
+    tower = Tower(NetworkSettings("lite0", dimension=8))
     with torch.no_grad():
         tower.log_scale.fill_(9.0)
         tower.log_modality_scale.fill_(9.0)
@@ -80,7 +79,7 @@ def test_no_scale_grows_beyond_what_stays_calibrated() -> None:
 
 def test_frozen_layers_neither_learn_nor_move_their_statistics() -> None:
     torch.manual_seed(2)
-    tower = Tower(NetworkSettings(dimension=8))
+    tower = Tower(NetworkSettings("lite0", dimension=8))
     tower.frozen = 8
     tower.train()
     before = {k: v.clone() for k, v in tower.backbone[:8].state_dict().items()}

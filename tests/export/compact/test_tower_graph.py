@@ -11,8 +11,7 @@ import onnxruntime
 import pytest
 import torch
 
-from dermedge_export.compact.build import imagenet_weights
-from dermedge_export.compact.network import NetworkSettings, Tower, load_imagenet
+from dermedge_export.compact.network import NetworkSettings, Tower, imagenet_weights, load_imagenet
 from dermedge_export.compact.tower_graph import build, load_tower
 
 SIZE = 64
@@ -66,7 +65,7 @@ def test_one_crop_and_many_give_the_same() -> None:
 
 def test_a_checkpoint_gives_the_same_bytes_every_time_from_its_averaged_weights(tmp_path: Path) -> None:
     average = tower()
-    other = Tower(NetworkSettings(dimension=32))
+    other = Tower(NetworkSettings("lite0", dimension=32))
     state = {"tower": other.state_dict(), "average": average.state_dict(), "network": asdict(average.settings)}
     torch.save(state, tmp_path / "last.pt")
     wanted = build(average, SIZE).SerializeToString(deterministic=True)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,7 @@ import tiny_collections
 from dermedge_export.compact import train
 from dermedge_export.compact.augment import AugmentSettings
 from dermedge_export.compact.batches import BatchSettings
-from dermedge_export.compact.build import imagenet_weights
-from dermedge_export.compact.network import NetworkSettings, Tower
+from dermedge_export.compact.network import NetworkSettings, Tower, early_layers, imagenet_weights
 from dermedge_export.compact.tower_graph import load_tower
 from dermedge_export.compact.train import TrainSettings
 
@@ -29,10 +29,10 @@ SETTINGS = TrainSettings(
 )
 
 
-def run(data: Path, out: Path) -> None:
-    network, batches = NetworkSettings(dimension=16), BatchSettings(batch=12)
+def run(data: Path, out: Path, settings: TrainSettings = SETTINGS) -> None:
+    network, batches = NetworkSettings("lite0", dimension=16), BatchSettings(batch=12)
     weights = imagenet_weights("lite0")
-    train.train(data, out, weights, network, batches, AugmentSettings(), SETTINGS, SOURCES, bf16=False)
+    train.train(data, out, weights, network, batches, AugmentSettings(), settings, SOURCES, bf16=False)
 
 
 @pytest.fixture(scope="module")
@@ -102,10 +102,20 @@ def test_what_training_leaves_opens_as_a_tower_for_export(uninterrupted: Path) -
 
 def test_the_first_layers_stay_at_their_averages_once_frozen(uninterrupted: Path) -> None:
     state = torch.load(uninterrupted / "last.pt", weights_only=True)
-    frozen = [k for k in state["tower"] if k.startswith("backbone.") and int(k.split(".")[1]) < SETTINGS.frozen_layers]
+    layers = early_layers("lite0")
+    frozen = [k for k in state["tower"] if k.startswith("backbone.") and int(k.split(".")[1]) < layers]
     assert frozen
     for name in frozen:
         torch.testing.assert_close(state["tower"][name], state["average"][name], atol=1e-6, rtol=1e-5)
+
+
+def test_a_run_answers_to_its_teachers_too_and_says_what_it_was_trained_on(
+    data: Path, uninterrupted: Path, tmp_path: Path
+) -> None:
+    run(data, tmp_path, replace(SETTINGS, epochs=1, teachers=(uninterrupted / "last.pt",)))
+    alone, taught = (json.loads((p / "log.jsonl").read_text().splitlines()[0]) for p in (uninterrupted, tmp_path))
+    assert taught["loss"] > alone["loss"] + 0.001
+    assert torch.load(tmp_path / "last.pt", weights_only=True)["sources"] == list(SOURCES)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +131,7 @@ def test_crops_grow_over_the_run(progress: float, size: int) -> None:
 
 
 def test_every_parameter_is_trained_once_and_only_kernels_decay() -> None:
-    tower = Tower(NetworkSettings(dimension=8))
+    tower = Tower(NetworkSettings("lite0", dimension=8))
     groups = train.optimiser_for(tower, TrainSettings()).param_groups
     listed = [id(p) for g in groups for p in g["params"]]
     assert sorted(listed) == sorted(id(p) for p in tower.parameters())
@@ -131,7 +141,7 @@ def test_every_parameter_is_trained_once_and_only_kernels_decay() -> None:
 
 
 def test_an_average_moves_by_its_share_and_copies_counters() -> None:
-    average, tower = Tower(NetworkSettings(dimension=8)), Tower(NetworkSettings(dimension=8))
+    average, tower = Tower(NetworkSettings("lite0", dimension=8)), Tower(NetworkSettings("lite0", dimension=8))
     with torch.no_grad():
         average.shared.fill_(0.0)
         tower.shared.fill_(1.0)

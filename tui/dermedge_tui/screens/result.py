@@ -13,18 +13,19 @@ from textual.widgets import Static
 from dermedge import Lesion
 
 from .. import phrases
+from ..drawn import DrawnPage
 from ..language import N_, _, day
 from ..messages import PageAsked, RescanAsked
-from ..page import Page
-from ..session import Entry, Queue, Session
+from ..session import Entry, Queue, Session, Shot
 from ..widgets.banner import Banner
 from ..widgets.finding import Finding
 from ..widgets.picture import Picture, View
+from ..widgets.profilebar import ProfileBar
 
 MODALITIES = {"dermoscopy": N_("dermatoscope"), "phone": N_("phone photograph")}
 
 
-class ResultPage(Page):
+class ResultPage(DrawnPage):
     """Which lesion, and what is drawn, are this page's own; the answer is the session's."""
 
     CSS_PATH = "result.tcss"
@@ -37,9 +38,6 @@ class ResultPage(Page):
         Binding("e", "explain", N_("Explain")),
         Binding("left", "lesion(-1)", N_("Previous lesion"), show=False, priority=True),
         Binding("right", "lesion(1)", N_("Next lesion"), priority=True),
-        Binding("z", "zoom", N_("Zoom")),
-        Binding("b", "boxes", N_("Boxes")),
-        Binding("h", "heat", N_("Heat map")),
         Binding("m", "mask", N_("Outline")),
         Binding("w", "whole", N_("Whole photo")),
         Binding("n", "photo(1)", N_("Next photo")),
@@ -54,7 +52,7 @@ class ResultPage(Page):
         super().__init__(session, queue)
         self.number = number
         self.at = 0
-        self.boxes, self.heat, self.mask, self.zoomed = True, False, False, False
+        self.mask = False
         self._begin()
 
     @property
@@ -72,6 +70,7 @@ class ResultPage(Page):
 
     def body(self) -> ComposeResult:
         yield Banner(id="banner", markup=False)
+        yield ProfileBar()
         with Horizontal(id="middle"):
             with Vertical(id="left"):
                 yield Picture(id="picture")
@@ -79,17 +78,18 @@ class ResultPage(Page):
             yield Finding(id="finding")
 
     def filled(self) -> None:
-        self._draw()
+        self.draw()
         entry = self.entry
         if entry and self.query("#banner"):
             self.query_one(Banner).tell(entry.scan.verdict.level)
+            self.query_one(ProfileBar).tell(entry.scan.profile)
             self.query_one(Finding).tell(entry, self.lesion, bool(getattr(self.app, "plain", False)))
             self.query_one("#caption", Static).update(self._caption(entry))
         if self.focused is None:
             self.query_one(Finding).focus()
         self.refresh_bindings()
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
         if self.entry and self.query("#picture"):
             lesion = self.lesion
             part = lesion.saliency.region if self.zoomed and lesion and lesion.saliency else None
@@ -148,24 +148,12 @@ class ResultPage(Page):
             self._begin()
             self.filled()
 
-    def action_zoom(self) -> None:
-        self.zoomed = not self.zoomed
-        self._draw()
-
-    def action_boxes(self) -> None:
-        self.boxes = not self.boxes
-        self._draw()
-
-    def action_heat(self) -> None:
-        self.heat = not self.heat
-        self._draw()
-
     def action_mask(self) -> None:
         self.mask = not self.mask
         entry = self.entry
         if self.mask and entry and all(lesion.mask is None for lesion in entry.scan.lesions):
             self.post_message(RescanAsked(entry.number, entry.flags, mask=True))
-        self._draw()
+        self.draw()
 
     def action_whole(self) -> None:
         if self.entry:
@@ -184,7 +172,10 @@ class ResultPage(Page):
         self.post_message(PageAsked("timeline", self.number))
 
     def action_retake(self) -> None:
-        self.post_message(PageAsked("home"))
+        """Back to where this one came from."""
+        source = self.entry.source if self.entry else ""
+        by_camera = isinstance(source, Shot) and source.taken is not None
+        self.post_message(PageAsked("camera" if by_camera else "home"))
 
     def action_forget(self) -> None:
         self.post_message(PageAsked("forget", self.number))

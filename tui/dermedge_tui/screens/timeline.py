@@ -16,6 +16,7 @@ from ..messages import PageAsked
 from ..page import Page
 from ..session import Entry, Queue, Session
 from ..widgets.card import WIDTH, Card
+from ..widgets.profilebar import ProfileBar
 
 
 class TimelinePage(Page):
@@ -54,6 +55,7 @@ class TimelinePage(Page):
 
     def body(self) -> ComposeResult:
         yield Static(id="title", markup=False)
+        yield ProfileBar()
         yield Horizontal(id="cards")
         yield Static(id="about", markup=False)
 
@@ -87,6 +89,7 @@ class TimelinePage(Page):
             card.set_class(card.entry.number == self.number, "-current")
         count = n_("{place} of {count} photograph", "{place} of {count} photographs", len(entries))
         self.query_one("#title", Static).update(count.format(place=at + 1, count=len(entries)))
+        self.query_one(ProfileBar).tell(entry.scan.profile)
         self.query_one("#about", Static).update(self._about(entry))
         self.refresh_bindings()
 

@@ -15,8 +15,8 @@ from textual.widgets.option_list import Option
 
 from ..language import N_, _, day
 from ..messages import PhotosGiven
-from ..paths import Found, listing
-from ..phrases import printable
+from ..paths import Found, listing, photographs_below
+from ..phrases import printable, refusal
 
 
 class Browser(OptionList):
@@ -36,33 +36,42 @@ class Browser(OptionList):
         folder: str
         found: list[Found]
         error: str = ""
+        deep: bool = False
 
-    def __init__(self, folder: str, *, id: str | None = None) -> None:
+    def __init__(self, folder: str, *, deep: bool = False, id: str | None = None) -> None:
         super().__init__(id=id, markup=False)
         self.folder = folder
+        self.deep = deep
+        """Whether the photographs of the folders in it are listed too, and in the place of the folders."""
         self._found: list[Found] = []
         self._marked: set[str] = set()
 
     def on_mount(self) -> None:
-        self.open(self.folder)
+        self.open(self.folder, self.deep)
 
-    def open(self, folder: str) -> None:
-        self.run_worker(lambda: self._read(folder), thread=True, group="list", exclusive=True)
+    def open(self, folder: str, deep: bool = False) -> None:
+        self.run_worker(lambda: self._read(folder, deep), thread=True, group="list", exclusive=True)
 
-    def _read(self, folder: str) -> None:
+    def read_again(self) -> None:
+        """For what is new in it; what is marked stays, and waits for Enter."""
+        if not self._marked:
+            self.open(self.folder, self.deep)
+
+    def _read(self, folder: str, deep: bool) -> None:
         """In the thread."""
         try:
-            self.post_message(self.Listed(folder, listing(folder)))
+            found = photographs_below(folder) if deep else listing(folder)
+            self.post_message(self.Listed(folder, found, deep=deep))
         except (OSError, ValueError) as error:
-            reason = (isinstance(error, OSError) and error.strerror) or str(error)
-            self.post_message(self.Listed(folder, [], reason))
+            self.post_message(self.Listed(folder, [], refusal(error)))
 
     def on_browser_listed(self, message: Listed) -> None:
         message.stop()
         if message.error:
-            self.app.notify(f"{message.folder}: {message.error}", severity="error", markup=False)
+            self.app.notify(f"{printable(message.folder)}: {message.error}", severity="error", markup=False)
             return
-        self.folder, self._found, self._marked = message.folder, message.found, set()
+        self.folder, self.deep = message.folder, message.deep
+        self._found, self._marked = message.found, set()
         self._fill()
 
     def _fill(self) -> None:

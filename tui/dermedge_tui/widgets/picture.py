@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Protocol
 
 from rich.console import Console
 from rich.segment import Segment
@@ -25,6 +25,30 @@ CELL = (10, 20)
 """Pixels of a cell to draw for where the terminal shows pixels; it scales to its real ones."""
 
 
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A few letters on a picture."""
+
+    x: float
+    """Shares of the picture's width and height."""
+    y: float
+    text: str
+    stands_out: bool = False
+
+
+class Drawable(Protocol):
+    """What a `Picture` can show; drawn in its thread."""
+
+    def same(self, other: object) -> bool:
+        """Whether nothing would have to be drawn anew."""
+
+    def picture(self, size: tuple[int, int]) -> Any:
+        """Pillow's image, the largest that fits into `size` pixels."""
+
+    def labels(self) -> list[Label]:
+        """What is written on it in whole letters."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
     """What is to be seen of a scan."""
@@ -37,14 +61,25 @@ class View:
     current: int = 0
     """The lesion whose number stands out."""
 
-    def same(self, other: View | None) -> bool:
+    def same(self, other: object) -> bool:
         """Pixels cannot be compared by a plain ==."""
         return (
-            other is not None
+            isinstance(other, View)
             and self.scan is other.scan
             and (self.part, self.boxes, self.heat, self.mask, self.current)
             == (other.part, other.boxes, other.heat, other.mask, other.current)
         )
+
+    def picture(self, size: tuple[int, int]) -> Any:
+        return view(self.scan, size, part=self.part, boxes=self.boxes, heat=self.heat, mask=self.mask)
+
+    def labels(self) -> list[Label]:
+        found = []
+        for lesion in self.scan.lesions if self.boxes else ():
+            current = lesion.number == self.current
+            if spot := place(self.scan, lesion, self.part):
+                found.append(Label(*spot, f"▸{lesion.number} " if current else f" {lesion.number} ", current))
+        return found
 
 
 class Picture(Widget):
@@ -63,7 +98,7 @@ class Picture(Widget):
         """A thread has finished; `what` and `room` tell whether anybody still wants it."""
 
         picture: Picture
-        what: View
+        what: Drawable
         room: tuple[int, int]
         lines: list[Strip]
         pixels: object = None
@@ -74,15 +109,15 @@ class Picture(Widget):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._view: View | None = None
+        self._view: Drawable | None = None
         self._lines: list[Strip] = []
-        self._asked: tuple[View, tuple[int, int]] | None = None
+        self._asked: tuple[Drawable, tuple[int, int]] | None = None
 
     @property
-    def view(self) -> View | None:
+    def view(self) -> Drawable | None:
         return self._view
 
-    def show(self, view: View | None) -> None:
+    def show(self, view: Drawable | None) -> None:
         if view is None or not view.same(self._view):
             self._view = view
             self._draw()
@@ -117,13 +152,10 @@ class Picture(Widget):
             self._asked = wanted
             self.run_worker(lambda: self._drawing(*wanted), thread=True, group="draw", exclusive=True)
 
-    def _drawing(self, what: View, room: tuple[int, int]) -> None:
+    def _drawing(self, what: Drawable, room: tuple[int, int]) -> None:
         """In the thread."""
         if self.renderer in ("sixel", "kitty"):
-            pixels = view(
-                what.scan, (room[0] * CELL[0], room[1] * CELL[1]),
-                part=what.part, boxes=what.boxes, heat=what.heat, mask=what.mask,
-            )
+            pixels = what.picture((room[0] * CELL[0], room[1] * CELL[1]))
             self.post_message(self.Drawn(self, what, room, [], pixels))
         else:
             self.post_message(self.Drawn(self, what, room, lines(what, room, self.renderer == "letters")))
@@ -139,35 +171,35 @@ class Picture(Widget):
         self.refresh()
 
 
-def lines(what: View, room: tuple[int, int], letters: bool = False) -> list[Strip]:
-    """The picture as lines of cells, with the lesions' numbers on it."""
+def lines(what: Drawable, room: tuple[int, int], letters: bool = False) -> list[Strip]:
+    """The picture as lines of cells, with its labels on it."""
     # Imported here: the package asks the terminal what it can do, which is over once the application runs.
+    from PIL import ImageOps
     from textual_image.renderable.halfcell import Image as HalfCells
     from textual_image.renderable.unicode import Image as Letters
 
     # A cell is as high as two pixels of half cells.
-    picture = view(
-        what.scan, (room[0], room[1] * 2), part=what.part, boxes=what.boxes, heat=what.heat, mask=what.mask
-    )
+    picture = what.picture((room[0], room[1] * 2))
+    if letters:  # skin is of a few middle greys
+        picture = ImageOps.autocontrast(picture.convert("L"), cutoff=1)
     columns, rows = picture.width, max(1, picture.height // 2)
     console = Console(file=io.StringIO(), width=columns, color_system="truecolor", force_terminal=True)
     drawing = (Letters if letters else HalfCells)(picture, columns, rows)
-    segments = console.render(drawing, console.options.update(width=columns, height=rows))
+    rendered = console.render(drawing, console.options.update(width=columns, height=rows))
+    # Without colours, the toolkit stumbles over a segment that has no style at all.
+    segments = (Segment(text, style or Style.null(), control) for text, style, control in rendered)
     drawn = [Strip(line, columns) for line in Segment.split_and_crop_lines(segments, columns, include_new_lines=False)]
-    return _numbered(drawn[:rows], what, columns) if what.boxes else drawn[:rows]
+    return _labelled(drawn[:rows], what.labels(), columns)
 
 
-def _numbered(drawn: list[Strip], what: View, columns: int) -> list[Strip]:
-    for lesion in what.scan.lesions:
-        spot = place(what.scan, lesion, what.part)
-        if spot is None or not drawn:
-            continue
-        label = f" {lesion.number} " if lesion.number != what.current else f"▸{lesion.number} "
-        x = min(int(spot[0] * columns), max(0, columns - len(label)))
-        y = min(int(spot[1] * len(drawn)), len(drawn) - 1)
-        style = Style(color="white", bgcolor="black", bold=True, reverse=lesion.number == what.current)
+def _labelled(drawn: list[Strip], labels: list[Label], columns: int) -> list[Strip]:
+    for label in labels:
+        x = min(max(int(label.x * columns), 0), max(0, columns - len(label.text)))
+        y = min(max(int(label.y * len(drawn)), 0), len(drawn) - 1)
+        style = Style(color="white", bgcolor="black", bold=True, reverse=label.stands_out)
         line = drawn[y]
         drawn[y] = Strip.join(
-            [line.crop(0, x), Strip([Segment(label, style)], len(label)), line.crop(x + len(label), columns)]
+            [line.crop(0, x), Strip([Segment(label.text, style)], len(label.text)),
+             line.crop(x + len(label.text), columns)]
         )
     return drawn

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
@@ -69,7 +67,7 @@ class QueueList(VerticalScroll, can_focus=False):
 
 
 def _line(item: QueueItem) -> Content:
-    name = phrases.printable(Path(item.job.source).name)
+    name = phrases.printable(item.job.name)
     if item.error is not None:
         return Content.assemble((f"✗ {name}: ", "bold $error"), phrases.error(item.error))
     if item.state == "running":

@@ -1,0 +1,1 @@
+"""The parts that the kiosk's pages are made of."""
