@@ -41,7 +41,8 @@ bench: .venv/runtime  ## Measure every step, the cold start and the memory; PACK
 	.venv/bin/dermedge bench $${PACK:+--pack "$$PACK"} | tee bench/table.txt
 
 test: .venv-test/installed  ## Test the runtime and the terminal interface
-	.venv-test/bin/python -m pytest --ignore=tests/export
+	.venv-test/bin/python -m pytest --ignore=tests/export -m 'not alone' -n 3 --dist worksteal
+	.venv-test/bin/python -m pytest --ignore=tests/export -m alone
 
 browser-test: .venv-test/installed  ## Try the interface in headless Chromium, which has to be installed
 	DERMEDGE_NEEDS_CHROMIUM=1 .venv-test/bin/python -m pytest tests/tui/test_browser.py

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -93,10 +94,10 @@ class KioskStage(tui_stage.Stage):
 PERSONAL = (Photo, Scan, Frame, Entry, Job, Shot)
 
 
-def alive() -> list[str]:
-    """What there is in memory of anybody's photographs and answers."""
+def alive() -> Counter[str]:
+    """How much there is in memory of anybody's photographs and answers; other tests may have left some."""
     gc.collect()
-    return [type(thing).__name__ for thing in gc.get_objects() if isinstance(thing, PERSONAL)]
+    return Counter(type(thing).__name__ for thing in gc.get_objects() if isinstance(thing, PERSONAL))
 
 
 Play = Callable[[KioskStage], Awaitable[None]]

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import gc
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
-from dermedge import Scan
 from dermedge_tui.kiosk.app import KioskApp
 from dermedge_tui.kiosk.attend import GIVEN_UP, OFTEN, attend
 from dermedge_tui.kiosk.screens.result import ResultPage
 from dermedge_tui.kiosk.station import Station
-from kiosk_stage import PIN, Clock, KioskStage
+from kiosk_stage import PIN, Clock, KioskStage, alive
 
 Play = Callable[[KioskStage], Awaitable[None]]
 
@@ -59,17 +58,17 @@ def test_a_page_that_fails_is_followed_by_a_fresh_kiosk_that_knows_nothing(
         raise RuntimeError("Jane Doe's melanoma")
 
     monkeypatch.setattr(ResultPage, "chose", fails)
-    seen: list[list[object]] = []
+    before = alive()
+    seen: list[Counter[str]] = []
 
     async def after(stage: KioskStage) -> None:
-        gc.collect()
-        seen.append([thing for thing in gc.get_objects() if isinstance(thing, Scan)])
+        seen.append(+(alive() - before))
         assert stage.app.session.entries == ()
         await quit_by_pin(stage)
 
     status, began = attended(at, failing_with(photos), after)
     assert status == 0 and began == ["AttractPage", "AttractPage"]
-    assert seen == [[]], "no answer outlives the failure"
+    assert seen == [Counter()], "no answer outlives the failure"
     counts = at.counts.of(1)
     assert counts["error page"] == 1 and counts["wipe fault"] == 1
     said = "\n".join(at.journal.last(10))
