@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from hypothesis import settings
 
 # A shared machine may stall any single example; slowness is bench's business, not the tests'.
 settings.register_profile("dermedge", deadline=None)
 settings.load_profile("dermedge")
+
+# Whoever runs the tests in a shell's background has them ignore Ctrl-C, and children would inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
