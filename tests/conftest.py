@@ -21,16 +21,3 @@ def own_pack_store(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest
     """No test sees or touches the packs that the person at this machine installed."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
     monkeypatch.delenv("DERMEDGE_PACKS", raising=False)
-
-
-WATCHING_THE_CLOCK = {
-    "test_attend.py", "test_bad_input.py", "test_browser.py", "test_camera.py", "test_heartbeat.py",
-    "test_responsive.py", "test_serve.py", "test_startup.py", "test_terminal.py", "test_watching.py", "test_wipe.py",
-}
-"""They wait for cameras, terminals, threads and moments; beside other tests they would have to wait too long."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.name in WATCHING_THE_CLOCK:
-            item.add_marker(pytest.mark.alone)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,37 @@ from textual.pilot import Pilot
 from textual.widgets import Static
 
 from dermedge import Scanner
+from dermedge.result import Crop
 from dermedge_tui import preferences
 from dermedge_tui.app import DermedgeApp
 from dermedge_tui.preferences import NOTICE, Preferences
 
 Play = Callable[["Stage"], Awaitable[None]]
+
+
+class HeldUp(Scanner):
+    """Stops within a scan until it may go on, for what happens meanwhile."""
+
+    begun: threading.Event
+    go_on: threading.Event
+
+    def crop(self, *given: Any, **options: Any) -> Crop:
+        self.begun.set()
+        assert self.go_on.wait(60)
+        return super().crop(*given, **options)
+
+    @classmethod
+    def opener(cls, pack: Path) -> tuple[Callable[[], Scanner], threading.Event, threading.Event]:
+        """Opens one, with the events that say that its scan has begun and that it may go on."""
+        begun, go_on = threading.Event(), threading.Event()
+
+        def open_scanner() -> Scanner:
+            scanner = cls.open(pack)
+            assert isinstance(scanner, HeldUp)
+            scanner.begun, scanner.go_on = begun, go_on
+            return scanner
+
+        return open_scanner, begun, go_on
 
 
 class Stage:

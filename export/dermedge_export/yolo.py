@@ -111,6 +111,23 @@ def load_checkpoint(path: Path) -> DetectionModel:
     return model.float().eval()
 
 
+class Distances(nn.Module):
+    """What the head makes of its distributions over distances: [N, 4 x bins, A] logits to [N, 4, A] expectations.
+
+    Ultralytics takes the softmax over an inner axis, which ONNX Runtime copies back and forth for; with the bins last
+    the graph is measurably faster, and the values are the same.
+    """
+
+    def __init__(self, bins: int) -> None:
+        super().__init__()
+        self.bins = bins
+        self.register_buffer("distance", torch.arange(bins, dtype=torch.float32)[:, None])
+
+    def forward(self, logits: torch.Tensor) -> torch.Tensor:
+        sides = logits.unflatten(1, (4, self.bins)).transpose(2, 3)
+        return (sides.softmax(3) @ self.distance).squeeze(3)
+
+
 class DetectorGraph(nn.Module):
     """The exported function: letterboxed uint8 pixels to corner boxes in the same pixels, with a confidence."""
 
@@ -122,6 +139,7 @@ class DetectorGraph(nn.Module):
         self.model.fuse(verbose=False)
         head = self.model.model[-1]
         head.export, head.format, head.xyxy, head.dynamic = True, "onnx", True, False
+        head.dfl = Distances(head.reg_max)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Decode without suppressing overlaps: that belongs to the runtime."""

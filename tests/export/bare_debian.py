@@ -238,18 +238,18 @@ def test_a_first_installation_that_fails_its_self_test_leaves_nothing(debian: De
 @only_here
 def test_a_pin_makes_a_kiosk_and_a_desk_has_none(debian: Debian, bundles: dict[str, Path]) -> None:
     before = debian.files()
-    pin = debian.folder / "root" / "pin"
+    pin = debian.folder / "srv" / "pin"
     settings = debian.folder / "var" / "lib" / "private" / "dermedge-kiosk" / "kiosk.json"
 
     pin.write_text("12\n")
-    refused = debian.install(bundles["0.1.0"], "--pin-file", "/root/pin")
+    refused = debian.install(bundles["0.1.0"], "--pin-file", "/srv/pin")
     assert refused.returncode == 1
     assert "no PIN was set" in refused.stderr
     pin.unlink()
     assert debian.files() == before
 
     pin.write_text(PIN)
-    first = debian.install(bundles["0.1.0"], "--pin-file", "/root/pin")
+    first = debian.install(bundles["0.1.0"], "--pin-file", "/srv/pin")
     assert first.returncode == 0, first.stderr
     assert debian.enabled() == {"dermedge-selftest.service", "dermedge-kiosk.service"}
     assert settings.stat().st_mode & 0o777 == 0o600
@@ -283,6 +283,17 @@ STEPS = (
 )
 
 
+def kill_at(step: str, debian: Debian, bundle: Path) -> None:
+    """An installation, ended as soon as a file shows that it has come so far."""
+    with debian.holding(bundle) as name:
+        process = debian.start("sh", name)
+        while process.poll() is None and not list(debian.folder.glob(step)):
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert process.returncode == -signal.SIGKILL, step
+
+
 @only_here
 def test_an_upgrade_that_is_killed_leaves_one_version_whole(debian: Debian, bundles: dict[str, Path]) -> None:
     """SIGKILL at each step; the runtime and its packs are of one version afterwards, and the next upgrade finishes."""
@@ -290,13 +301,7 @@ def test_an_upgrade_that_is_killed_leaves_one_version_whole(debian: Debian, bund
     assert debian.install(bundles["0.1.0"]).returncode == 0
     seen = []
     for step in STEPS:
-        with debian.holding(bundles["0.2.0"]) as name:
-            process = debian.start("sh", name)
-            while process.poll() is None and not list(debian.folder.glob(step)):
-                time.sleep(0.002)
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-        assert process.returncode == -signal.SIGKILL, step
+        kill_at(step, debian, bundles["0.2.0"])
         version = debian.version().removeprefix("dermedge ")
         assert debian.packs() == {"compact": version, "tiny": version}, step
         assert debian.run("dermedge", "doctor").returncode == 0, step
@@ -316,13 +321,7 @@ def test_an_upgrade_that_is_killed_leaves_one_version_whole(debian: Debian, bund
 def test_a_first_installation_that_is_killed_is_finished_by_the_next(debian: Debian, bundles: dict[str, Path]) -> None:
     before = debian.files()
     for step in ("opt/dermedge/0.2.0-*/bin/python3", "etc/dermedge/settings", "opt/dermedge/current"):
-        with debian.holding(bundles["0.2.0"]) as name:
-            process = debian.start("sh", name)
-            while process.poll() is None and not list(debian.folder.glob(step)):
-                time.sleep(0.002)
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-        assert process.returncode == -signal.SIGKILL, step
+        kill_at(step, debian, bundles["0.2.0"])
     assert debian.install(bundles["0.2.0"]).returncode == 0
     assert debian.version() == "dermedge 0.2.0"
     assert debian.install(bundles["0.2.0"], "--uninstall").returncode == 0

@@ -18,6 +18,8 @@ from dermedge_tui.preferences import NOTICE, Preferences
 from dermedge_tui.scanning import Bug, OutOfMemory
 from terminal import APPLICATION, Terminal
 
+pytestmark = pytest.mark.alone
+
 SAMPLES = Path(__file__).parents[2] / "artifacts" / "samples"
 MELANOMA = "melanoma-PAT_902_1718_852.jpg"
 COLOUR = re.compile(rb"\x1b\[[0-9;]*?\b(?:[349][0-7]|10[0-7]|[34]8;[25])\b[0-9;]*m")

@@ -15,6 +15,8 @@ from dermedge_tui import preferences
 from dermedge_tui.preferences import NOTICE, Preferences
 from serving import serving
 
+pytestmark = pytest.mark.alone
+
 SAMPLES = Path(__file__).parents[2] / "artifacts" / "samples"
 REQUIRED = "DERMEDGE_NEEDS_CHROMIUM"
 """Set by `make browser-test`: an absent browser is then a failure."""

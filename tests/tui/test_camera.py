@@ -26,6 +26,8 @@ from dermedge_tui.widgets.picture import Picture
 from tiny_camera import Board
 from tui_stage import Stage, play
 
+pytestmark = pytest.mark.alone
+
 TWO = """Available cameras
 0 : imx708 [4608x2592 10-bit RGGB] (/base/soc/i2c0mux/i2c@1/imx708@1a)
 1 : imx708 [4608x2592 10-bit RGGB] (/base/soc/i2c0mux/i2c@0/imx708@1a)
@@ -285,6 +287,7 @@ def test_several_cameras_are_gone_through(pack: Path, photos: Path, board: Board
         for expected in ("imx708 (1), 2 of 2", "imx708 (0), 1 of 2"):
             await stage.pilot.press("c")
             await until(stage, lambda expected=expected: expected in stage.text() and in_state(stage, "aiming"))
+
         def used() -> list[str]:
             return [call.split()[1] for call in board.calls if call.startswith("--camera")]
 
@@ -358,9 +361,7 @@ def test_a_terminal_without_colours_shows_shades(
     play(script, pack, folder=photos)
 
 
-def test_a_full_session_takes_no_more(
-    pack: Path, photos: Path, board: Board, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_session_takes_no_more(pack: Path, photos: Path, board: Board, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dermedge_tui.app.MOST_PHOTOS", 1)
 
     async def script(stage: Stage) -> None:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import threading
 import weakref
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from dermedge import Scanner
-from dermedge.result import Crop
 from dermedge_tui import preferences
 from dermedge_tui.app import DermedgeApp
-from dermedge_tui.messages import EntryForgotten
+from dermedge_tui.messages import EntryForgotten, PhotosGiven
 from dermedge_tui.preferences import NOTICE, Preferences
-from tui_stage import Stage, play
+from tui_stage import HeldUp, Stage, play
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["all", "this one"])
@@ -40,16 +36,9 @@ def test_nothing_of_a_forgotten_photograph_stays_in_memory(pack: Path, photos: P
 
 
 def test_a_scan_under_way_does_not_bring_back_what_was_forgotten(pack: Path, photos: Path) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    class Slow(Scanner):
-        def crop(self, *given: Any, **options: Any) -> Crop:
-            begun.set()
-            assert go_on.wait(60)
-            return super().crop(*given, **options)
-
+    opens, begun, go_on = HeldUp.opener(pack)
     preferences.save(Preferences(agreed=NOTICE), preferences.location())
-    app = DermedgeApp(lambda: Slow.open(pack), given=[str(photos / "arm.png")], folder=str(photos))
+    app = DermedgeApp(opens, given=[str(photos / "arm.png")], folder=str(photos))
 
     async def run() -> None:
         async with app.run_test(size=(80, 24)) as pilot:
@@ -59,7 +48,11 @@ def test_a_scan_under_way_does_not_bring_back_what_was_forgotten(pack: Path, pho
             await pilot.pause()
             assert app.queue.items == ()
             go_on.set()
-            await Stage(app, pilot).settle()
+            stage = Stage(app, pilot)
+            await stage.settle()
             assert app.session.entries == () and app.queue.items == ()
+            app.post_message(PhotosGiven([str(photos / "mole.png")]))
+            await stage.settle()
+            assert stage.page == "ResultPage", "the next one is waited for as usual"
 
     asyncio.run(asyncio.wait_for(run(), 120))

@@ -62,20 +62,21 @@ def test_the_worst_lesion_is_the_one_that_the_answer_is_about(scan: Scan) -> Non
 
 
 def test_a_queue_keeps_what_became_of_each() -> None:
-    queue = Queue().added([Job(1, "a"), Job(2, "b"), Job(3, "c")])
-    queue = queue.marked(1, "running").marked(1, "done").marked(2, "running").cancelled()
+    first, second, _ = jobs = [Job(1, "a"), Job(2, "b"), Job(3, "c")]
+    queue = Queue().added(jobs)
+    queue = queue.marked(first, "running").marked(first, "done").marked(second, "running").cancelled()
     assert [item.state for item in queue.items] == ["done", "running", "cancelled"]
-    assert queue.busy and not queue.marked(2, "done").busy
+    assert queue.busy and not queue.marked(second, "done").busy
+    assert [queue.holds(job) for job in jobs] == [False, True, False]
     assert len(queue.added([Job(4, "d")]).items) == 4
-    assert len(queue.marked(2, "done").added([Job(4, "d")]).items) == 1, "a new batch begins"
-    assert queue.marked(1, "failed").items[0].state == "done", "what has ended stays as it ended"
+    assert len(queue.marked(second, "done").added([Job(4, "d")]).items) == 1, "a new batch begins"
+    assert queue.marked(first, "failed").items[0].state == "done", "what has ended stays as it ended"
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"language": 5, "agreed": "yes"}', b"\xff\xfe", b"null"])
-def test_damaged_preferences_are_as_good_as_none(content: bytes, tmp_path: Path) -> None:
-    file = tmp_path / "tui.json"
-    file.write_bytes(content)
-    assert preferences.load(file) == Preferences() == preferences.load(tmp_path / "missing")
+def test_two_jobs_about_one_photograph_end_each_by_itself() -> None:
+    flags, mask = Job(1, "a", flags=("bleeding",)), Job(1, "a", mask=True)
+    queue = Queue().added([flags, mask]).marked(flags, "running").marked(flags, "done")
+    assert not queue.holds(flags) and queue.holds(mask) and queue.busy
 
 
 def test_preferences_are_kept_and_nothing_else(tmp_path: Path) -> None:

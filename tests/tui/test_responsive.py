@@ -18,6 +18,8 @@ from dermedge_tui.messages import RescanAsked
 from dermedge_tui.session import MOST_PHOTOS
 from tui_stage import Stage, play
 
+pytestmark = pytest.mark.alone
+
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
 EMBEDDED = ARTIFACTS / "compact"
 MELANOMA = ARTIFACTS / "samples" / "melanoma-PAT_902_1718_852.jpg"

@@ -24,6 +24,8 @@ from dermedge_tui.preferences import NOTICE, Preferences
 from dermedge_tui.serve.server import MOST_PAGES
 from serving import SERVE, Served, serving
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def folders(pack: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, ...]]:
@@ -184,7 +186,9 @@ def test_pages_of_other_sites_are_turned_away(server: Served) -> None:
                     await session.ws_connect(f"{url}/ws", headers=headers)
             # A name that was made to point here.
             for path in ("/", "/ws", "/static/js/textual.js"):
-                answer = await session.get(url + path, headers={"Host": "evil.example", "Origin": "http://evil.example"})
+                answer = await session.get(
+                    url + path, headers={"Host": "evil.example", "Origin": "http://evil.example"}
+                )
                 assert answer.status == 403
             assert (await session.get(f"{url}/static/../../../etc/passwd")).status == 404
         assert applications(process) == set()

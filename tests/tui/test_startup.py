@@ -5,9 +5,13 @@ from __future__ import annotations
 import statistics
 from pathlib import Path
 
+import pytest
+
 from dermedge_tui import preferences
 from dermedge_tui.preferences import NOTICE, Preferences
 from terminal import APPLICATION, Terminal
+
+pytestmark = pytest.mark.alone
 
 SAMPLES = Path(__file__).parents[2] / "artifacts" / "samples"
 

@@ -12,6 +12,8 @@ from dermedge_tui import preferences
 from dermedge_tui.preferences import NOTICE, Preferences
 from terminal import APPLICATION, Terminal
 
+pytestmark = pytest.mark.alone
+
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "artifacts" / "samples"
 MELANOMA = SAMPLES / "melanoma-PAT_902_1718_852.jpg"

@@ -20,6 +20,8 @@ from dermedge_tui.session import MOST_PHOTOS
 from dermedge_tui.watching import Sticks, Watched
 from tui_stage import Stage, play
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture
 def mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:

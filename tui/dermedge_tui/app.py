@@ -34,6 +34,7 @@ from .threads import forgetting
 if TYPE_CHECKING:
     from dermedge import Profile, Scanner
 
+
 class DermedgeApp(App[int]):
     """Pages never touch the session: they send messages, and get the new value."""
 
@@ -120,8 +121,7 @@ class DermedgeApp(App[int]):
             found = paths.paths_in(message.text)
         except UsageError as error:
             self.notify(phrases.error(error), severity="error", markup=False)
-            return
-        if found:
+        else:
             self._gather(found)
 
     def on_photos_given(self, message: messages.PhotosGiven) -> None:
@@ -152,8 +152,7 @@ class DermedgeApp(App[int]):
     def _scan(self, sources: Sequence[Source], left_out: int) -> None:
         if left_out:
             told = _("A session holds {most} photographs; {count} were left out.")
-            told = told.format(most=MOST_PHOTOS, count=left_out)
-            self.notify(told, severity="warning", markup=False, timeout=20)
+            self.notify(told.format(most=MOST_PHOTOS, count=left_out), severity="warning", markup=False, timeout=20)
         jobs = [Job(self._next + i, source, trace=self._debug) for i, source in enumerate(sources)]
         if jobs:
             self._next += len(jobs)
@@ -172,14 +171,13 @@ class DermedgeApp(App[int]):
     # What the scanning thread reports.
 
     def on_job_started(self, message: messages.JobStarted) -> None:
-        self.queue = self.queue.marked(message.job.number, "running")
+        self.queue = self.queue.marked(message.job, "running")
 
     def on_job_done(self, message: messages.JobDone) -> None:
         job = message.job
-        forgotten = not self.queue.holds(job) or (job.before is not None and self.session.get(job.number) is None)
-        if forgotten:
-            return
-        self.queue = self.queue.marked(job.number, "done")
+        if not self.queue.holds(job):
+            return  # forgotten meanwhile
+        self.queue = self.queue.marked(job, "done")
         self.session = self.session.with_entry(message.entry)
         if self._awaited == job.number:
             self._open_awaited()
@@ -194,7 +192,9 @@ class DermedgeApp(App[int]):
                     self._open("debug", number)
 
     def on_job_failed(self, message: messages.JobFailed) -> None:
-        self.queue = self.queue.marked(message.job.number, "failed", message.error)
+        if not self.queue.holds(message.job):
+            return
+        self.queue = self.queue.marked(message.job, "failed", message.error)
         if message.fatal:
             self.queue = self.queue.cancelled()
         if self._awaited == message.job.number:
@@ -223,7 +223,7 @@ class DermedgeApp(App[int]):
             self.session, self.queue = self.session.without(message.number), self.queue.without(message.number)
         else:
             self.on_queue_cancelled()
-            self.session, self.queue = Session(), Queue()
+            self.session, self.queue, self._awaited = Session(), Queue(), None
 
     def on_agreed(self) -> None:
         self._remember(agreed=NOTICE)

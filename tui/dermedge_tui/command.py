@@ -34,22 +34,28 @@ def parser() -> Parser:
     wanted = Parser(
         prog="dermedge tui",
         description="The full-screen application. A screening aid, not a diagnosis.",
-        parents=[serving_parser()],
+        parents=[machine_parser(), serving_parser()],
     )
     wanted.add_argument("paths", nargs="*", metavar="PATH", help="photographs, or folders of them, to scan at once")
     wanted.add_argument("--folder", metavar="DIR", default=".", help="where the file list begins")
     wanted.add_argument("--watch", metavar="DIR", default="", help="scan the photographs that appear in this folder")
-    wanted.add_argument("--pack", metavar="P", help="a pack's folder, or the id of an installed one")
     wanted.add_argument("--language", choices=LANGUAGES, help="default: as last chosen, or the system's")
     wanted.add_argument("--theme", choices=THEMES, help="default: as last chosen, or what the terminal can show")
+    wanted.add_argument("--debug", action="store_true", help="open each photograph with what every step saw of it")
+    wanted.add_argument("--profile", metavar="NAME", help="judge by a calibration profile, not by the pack's numbers")
+    return wanted
+
+
+def machine_parser() -> Parser:
+    """What it draws with and judges with, at a desk and at a kiosk alike."""
+    wanted = Parser(add_help=False)
     wanted.add_argument(
         "--pictures",
         choices=("auto", "cells", "letters", "sixel", "kitty"),
         default="auto",
         help="how photographs are drawn; auto takes pixels where the terminal has them",
     )
-    wanted.add_argument("--debug", action="store_true", help="open each photograph with what every step saw of it")
-    wanted.add_argument("--profile", metavar="NAME", help="judge by a calibration profile, not by the pack's numbers")
+    wanted.add_argument("--pack", metavar="P", help="a pack's folder, or the id of an installed one")
     wanted.add_argument("--provider", choices=("auto", "cpu", "cuda", "tensorrt", "openvino"), default="auto")
     wanted.add_argument("--threads", metavar="N", type=int)
     wanted.add_argument("--low-memory", action="store_true", help="for a box with 1 GB: slower, smaller")

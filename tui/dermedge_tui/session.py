@@ -57,9 +57,7 @@ class Entry:
     def worst(self) -> int:
         """The place of the lesion that the photograph's answer is about; 0 where there is none."""
         level = self.scan.verdict.level
-        shares = [
-            lesion.scores.malignant if lesion.verdict.level == level else -1.0 for lesion in self.scan.lesions
-        ]
+        shares = [lesion.scores.malignant if lesion.verdict.level == level else -1.0 for lesion in self.scan.lesions]
         return shares.index(max(shares)) if shares else 0
 
 
@@ -145,7 +143,8 @@ class Queue:
         return bool(self.having("waiting", "running"))
 
     def holds(self, job: Job) -> bool:
-        return any(item.job is job for item in self.items)
+        """Whether somebody still waits for it: neither answered nor forgotten."""
+        return any(item.job is job for item in self.having("waiting", "running"))
 
     def without(self, number: int) -> Queue:
         """A photograph that is forgotten is in no list of finished ones either."""
@@ -155,11 +154,11 @@ class Queue:
         """A finished batch makes room for the next one."""
         return Queue((self.items if self.busy else ()) + tuple(map(QueueItem, jobs)))
 
-    def marked(self, number: int, state: State, error: DermedgeError | None = None) -> Queue:
+    def marked(self, job: Job, state: State, error: DermedgeError | None = None) -> Queue:
         return Queue(
             tuple(
                 replace(item, state=state, error=error)
-                if item.job.number == number and item.state in ("waiting", "running")
+                if item.job is job and item.state in ("waiting", "running")
                 else item
                 for item in self.items
             )
@@ -167,6 +166,4 @@ class Queue:
 
     def cancelled(self) -> Queue:
         """What has begun ends by itself; what waits does not begin."""
-        return Queue(
-            tuple(replace(i, state="cancelled") if i.state == "waiting" else i for i in self.items)
-        )
+        return Queue(tuple(replace(i, state="cancelled") if i.state == "waiting" else i for i in self.items))

@@ -15,6 +15,8 @@ from dermedge_tui.kiosk.station import Station
 from dermedge_tui.screens import camera as camera_screen
 from kiosk_stage import KioskStage, alive, play
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,9 +78,7 @@ def test_a_photograph_is_taken_and_judged_by_touch(at: Station, melanoma: tiny_c
     assert at.counts.of(1)["level urgent"] == 1 and not at.troubles
 
 
-def test_targets_of_the_camera_are_large_and_no_other_page_is_reached(
-    at: Station, melanoma: tiny_camera.Board
-) -> None:
+def test_targets_of_the_camera_are_large_and_no_other_page_is_reached(at: Station, melanoma: tiny_camera.Board) -> None:
     async def script(stage: KioskStage) -> None:
         await aimed(stage)
         shown = [b for b in stage.app.screen.query("Button").results() if b.display]
@@ -111,9 +111,7 @@ def test_a_camera_unplugged_mid_session_is_said_looked_for_and_told_to_the_opera
     assert "camera: CameraLost" in said[0] and said[1].endswith("camera: works again")
 
 
-def test_only_the_chosen_camera_is_opened(
-    station_with: Callable[..., Station], melanoma: tiny_camera.Board
-) -> None:
+def test_only_the_chosen_camera_is_opened(station_with: Callable[..., Station], melanoma: tiny_camera.Board) -> None:
     async def there(stage: KioskStage) -> None:
         await aimed(stage)
 

@@ -13,6 +13,8 @@ import pytest
 
 from dermedge_tui.kiosk.heartbeat import Heartbeat
 
+pytestmark = pytest.mark.alone
+
 needs_systemd = pytest.mark.skipif(shutil.which("systemd-notify") is None, reason="systemd-notify is not here")
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from dermedge import Scanner
-from dermedge.result import Crop
 from dermedge_tui.kiosk.station import Model, Station
 from dermedge_tui.session import Shot
 from kiosk_stage import KioskStage, alive, play
+from tui_stage import HeldUp
+
+pytestmark = pytest.mark.alone
 
 
 async def done(stage: KioskStage) -> None:
@@ -56,15 +55,8 @@ def test_no_photograph_and_no_answer_is_left(
 
 
 def test_the_answer_of_a_job_under_way_is_dropped(at: Station, photos: Path, pack: Path) -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    class Slow(Scanner):
-        def crop(self, *given: Any, **options: Any) -> Crop:
-            begun.set()
-            assert go_on.wait(60)
-            return super().crop(*given, **options)
-
-    at.model = Model(lambda: Slow.open(pack))
+    opens, begun, go_on = HeldUp.opener(pack)
+    at.model = Model(opens)
     before = alive()
 
     async def script(stage: KioskStage) -> None:

@@ -205,15 +205,11 @@ class KioskApp(App[int], inherit_bindings=False):
         if self._scanning.add([job]):
             self.run_worker(self._scanning.run, thread=True, group="scan")
 
-    def _waited_for(self, job: Job) -> bool:
-        """Whether the one who asked for it is still there."""
-        return any(item.job is job for item in self.queue.having("waiting", "running"))
-
     async def on_job_done(self, message: shared.JobDone) -> None:
         job = message.job
-        if not self._waited_for(job):
+        if not self.queue.holds(job):
             return
-        self.queue = self.queue.marked(job.number, "done")
+        self.queue = self.queue.marked(job, "done")
         # One at a time: the photograph before is forgotten.
         self.session = Session((message.entry,))
         self._idle.touched()
@@ -223,9 +219,9 @@ class KioskApp(App[int], inherit_bindings=False):
 
     async def on_job_failed(self, message: shared.JobFailed) -> None:
         job = message.job
-        if not self._waited_for(job):
+        if not self.queue.holds(job):
             return
-        self.queue = self.queue.marked(job.number, "failed", message.error)
+        self.queue = self.queue.marked(job, "failed", message.error)
         self._idle.touched()
         if message.fatal:
             self._opening.ended(message.error)

@@ -14,7 +14,7 @@ from pathlib import Path
 from dermedge import UsageError
 
 from .. import charset
-from ..command import Parser, colourless, open_scanner, renderer
+from ..command import Parser, colourless, machine_parser, open_scanner, renderer
 from ..themes import THEMES
 from . import settings
 from .pin import LONGEST, SHORTEST, acceptable, hashed
@@ -26,22 +26,13 @@ def parser() -> Parser:
         prog="dermedge kiosk",
         description="The application for strangers at a public box: nobody leaves it without the operator's PIN, and "
         "nothing outlives a person's session. A screening aid, not a diagnosis.",
+        parents=[machine_parser()],
     )
     wanted.add_argument("--set-pin", action="store_true", help="ask for the operator's PIN, keep its hash, and end")
     wanted.add_argument("--settings", metavar="FILE", type=Path, help=f"default: {settings.SYSTEM}, or your own")
     wanted.add_argument("--camera", metavar="ID", help="such as /dev/video0 (default: the first found)")
     wanted.add_argument("--idle", metavar="SECONDS", type=int, help="without a touch until the countdown (default: 60)")
     wanted.add_argument("--theme", choices=THEMES, help="default: as in the settings, or dark")
-    wanted.add_argument(
-        "--pictures",
-        choices=("auto", "cells", "letters", "sixel", "kitty"),
-        default="auto",
-        help="how photographs are drawn; auto takes pixels where the terminal has them",
-    )
-    wanted.add_argument("--pack", metavar="P", help="a pack's folder, or the id of an installed one")
-    wanted.add_argument("--provider", choices=("auto", "cpu", "cuda", "tensorrt", "openvino"), default="auto")
-    wanted.add_argument("--threads", metavar="N", type=int)
-    wanted.add_argument("--low-memory", action="store_true", help="for a box with 1 GB: slower, smaller")
     return wanted
 
 
