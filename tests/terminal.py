@@ -70,7 +70,8 @@ class Terminal:
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         os.close(window)
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def __enter__(self) -> Terminal:
         return self
@@ -79,7 +80,10 @@ class Terminal:
         if self.process.poll() is None:
             self.process.kill()
         self.process.wait()
-        os.close(self._master)
+        # Not closed under the reader: it would go on to read what the next terminal gets by the same number.
+        self._reader.join(20)
+        if not self._reader.is_alive():
+            os.close(self._master)
 
     def _read(self) -> None:
         while True:
