@@ -90,12 +90,15 @@ TRAINING = """\
 ends in a normalised embedding that is compared by cosine with one vector per modality and condition, with \
 vectors of what is no lesion, and with one vector per modality; all of them are learned. Class imbalance \
 is met by logit adjustment; augmentation turns, scales, recolours, blurs, compresses and draws hair, ink, \
-rulers, bubbles and dark corners; the weights shipped are an average over training.
+rulers, bubbles and dark corners; towards the end it also learns what two other towers, trained alike, say of \
+the same crops; the weights shipped are an average over training.
 - **Detector**: YOLOv8n from COCO weights, one class, trained on the boxes of HAM10000 and PAD-UFES-20, on \
 scenes composed of lesions on larger skin, and on photographs without any.
 - **Segmenter**: LiteMedSAM as published, prompted with the detector's box.
 - **Quantization**: int8 only where it costs no more than 0.5 points of balanced accuracy and .003 AUC on \
 validation.
+- **Refitting**: the vectors of the modalities and of the phone's conditions are solved for once more on \
+augmented training crops, and kept where that helps validation photographs.
 - **Calibration**: bias, temperature and rejection threshold on the validation photographs, by modality; \
 the levels' cuts end to end through the runtime on the same photographs. HAM10000's test split was never \
 used for a choice."""
@@ -111,8 +114,8 @@ seen.
 - The photographs come from clinics, where the share of cancers is far higher than in a household. Out \
 there, most referrals are false alarms.
 - Heat maps add up exactly to the score, but each patch has seen most of the crop: covering parts of the \
-lesion agrees with them (rank correlation of .6 or more) in one of the five sample photographs. They are no \
-evidence; `dermedge scan --explain occlusion` checks them.
+lesion agrees with them (rank correlation of .6 or more) in one crop of five. They are no evidence; \
+`dermedge scan --explain occlusion` checks them.
 - Labels are not all histology, and several photographs show one lesion."""
 
 MEASURE = """\
@@ -123,8 +126,11 @@ dermedge-export card --check  # whether this card says what the manifest says
 ```
 
 `DATA` holds `ham10000.zip`, `pad_ufes.zip`, `isic2017.zip` and `negatives.zip`, or the public originals \
-of HAM10000 and PAD-UFES-20. Those name no split: they are split by a hash of the lesion or patient, so \
-that figures are only honest for a pack trained from that same folder."""
+of HAM10000, PAD-UFES-20 and ISIC-2017 with a folder `negatives/` of `hand/`, `object/` and `scene/`. \
+ISIC-2017 keeps the splits of its challenge; the others name none and are split by a hash of the lesion, \
+patient or file (HAM10000 80 : 10 : 10, the others 80 : 20), so that figures are only honest for a pack \
+trained from that same folder. PAD-UFES-20 is published without masks: the detector learns from outlines \
+that the segmenter draws around the middle of its photographs."""
 
 PROSE = Prose(
     title="Model card of the compact pack",

@@ -12,7 +12,7 @@ from .assemble import SAMPLES
 
 COCO = "yolov8n_coco_folded.safetensors"
 PACK = Path(__file__).parents[3] / "artifacts" / "compact"
-TOWER_MINUTES, LEFT_OUT_MINUTES = 108.0, 100.0
+TOWER_MINUTES, TEACHER_MINUTES, LEFT_OUT_MINUTES = 150.0, 100.0, 100.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +22,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=PACK, help="the pack's folder; replaced whole (%(default)s)")
     parser.add_argument("--samples", type=Path, default=SAMPLES, help="golden photographs (%(default)s)")
     parser.add_argument("--minutes", type=float, default=TOWER_MINUTES, help="for the tower's training (%(default)s)")
+    parser.add_argument(
+        "--teacher-minutes",
+        type=float,
+        default=TEACHER_MINUTES,
+        help="for the training of each of its two teachers; 0 to do without (%(default)s)",
+    )
     parser.add_argument(
         "--left-out-minutes",
         type=float,
@@ -42,7 +48,13 @@ def run(options: argparse.Namespace) -> int:
 
     recipe = Recipe()
     left_out = replace(recipe.training, minutes=options.left_out_minutes) if options.left_out_minutes else None
-    recipe = replace(recipe, training=replace(recipe.training, minutes=options.minutes), left_out=left_out)
+    recipe = replace(
+        recipe,
+        training=replace(recipe.training, minutes=options.minutes),
+        teaching=replace(recipe.teaching, minutes=options.teacher_minutes),
+        teachers=recipe.teachers if options.teacher_minutes else (),
+        left_out=left_out,
+    )
     places = Places(options.data, options.work, coco, options.samples, options.out)
     make(places, recipe, release=options.release, workers=options.workers)
     return 0

@@ -36,18 +36,26 @@ class CalibrationSettings:
     ridge: float = 0.1
     # Conditions a modality was never shown.
     unseen_bias: float = -1.5
+    # How much rarer classes weigh when the bias is fitted: 1 as much as all others, 0 as often as they are.
+    weightings: tuple[float, ...] = (1.0, 0.75, 0.5, 0.25, 0.0)
+    calibration_error: float = 0.04
+    # Fewer photographs cannot tell one weighting's calibration from another's.
+    enough: int = 500
     sensitivities: tuple[float, ...] = (0.95, 0.9)
     lost_lesions: float = 0.005
     folds: int = 10
 
 
-def fit_bias(logits: Floats, truth: NDArray[np.int64], groups: Sequence[tuple[int, ...]], ridge: float) -> Floats:
-    """Additive biases that minimise the class-balanced log loss of the dataset's classes."""
+def fit_bias(
+    logits: Floats, truth: NDArray[np.int64], groups: Sequence[tuple[int, ...]], ridge: float, weighting: float = 1.0
+) -> Floats:
+    """Additive biases that minimise the log loss of the classes, each weighed by its count to -`weighting`."""
     allowed = np.zeros_like(logits)
     for row, label in enumerate(truth):
         allowed[row, list(groups[label])] = 1
-    counts = np.bincount(truth, minlength=len(groups))
-    weight = (1 / (len(groups) * counts[truth]))[:, None]
+    counts = np.bincount(truth, minlength=len(groups)).astype(float)
+    weight = (counts[truth] ** -weighting)[:, None]
+    weight /= weight.sum()
     bias = np.zeros(logits.shape[1])
     # The curvature of a mean log loss is at most a half, so this step always descends.
     step = 1 / (0.5 + ridge)
@@ -65,25 +73,32 @@ def cross_fitted_logits(
     classes: Sequence[tuple[int, ...]],
     owners: list[str],
     settings: CalibrationSettings,
+    weighting: float = 1.0,
 ) -> Floats:
     """Logits with the bias that was fitted on the other lesions or patients."""
     fold, biased = fold_numbers(owners, settings.folds), logits.copy()
     for index in range(settings.folds):
         inside = fold == index
-        biased[inside] += fit_bias(logits[~inside], truth[~inside], classes, settings.ridge)
+        biased[inside] += fit_bias(logits[~inside], truth[~inside], classes, settings.ridge, weighting)
     return biased
 
 
 def fit_temperature(logits: Floats, truth: NDArray[np.int64], groups: Sequence[tuple[int, ...]]) -> float:
-    """The temperature under which the confidence in the first answer is best calibrated."""
+    """The temperature under which the confidence in the first answer is best calibrated.
+
+    A class of two conditions gains on the others as the probabilities flatten, until everything is called so: to
+    doubt every answer and be wrong is well calibrated, and worthless. The answers must stay as good as they were.
+    """
     best = (np.inf, 1.0)
+    least = metrics.balanced_accuracy(truth, group_probabilities(softmax(logits), list(groups)).argmax(1)) - 0.005
     for temperature in np.exp(np.linspace(np.log(0.25), np.log(4), 161)):
         grouped = group_probabilities(softmax(logits / temperature), list(groups))
         confidence = grouped.max(1)
         right = grouped.argmax(1) == truth
-        # Several widths of bins, so that the choice hangs on no single bin's border; the log loss decides
-        # between temperatures that are as good.
-        error = np.mean([metrics.expected_calibration_error(confidence, right, bins) for bins in (10, 15, 20)])
+        if metrics.balanced_accuracy(truth, grouped.argmax(1)) < least:
+            continue
+        # The log loss decides between temperatures that are as good.
+        error = mean_calibration_error(confidence, right)
         bounded = np.clip(confidence, 1e-6, 1 - 1e-6)
         loss = -np.where(right, np.log(bounded), np.log(1 - bounded)).mean()
         best = min(best, (float(error + 0.05 * loss), float(temperature)))
@@ -175,12 +190,51 @@ def rejection(outputs: Outputs, photos: list[Photo], world: int, settings: Calib
     }
 
 
+@dataclass(frozen=True)
+class Weighed:
+    """What a way to weigh the classes gives on lesions that its bias was not fitted on."""
+
+    weighting: float | None
+    """None: no bias."""
+    balanced_accuracy: float
+    calibration_error: float
+
+
+def weigh(
+    logits: Floats, truth: NDArray[np.int64], groups: list[tuple[int, ...]], owners: list[str],
+    settings: CalibrationSettings,
+) -> tuple[Weighed, tuple[Weighed, ...]]:  # fmt: skip
+    """The weighting to take, and all that were tried.
+
+    A tower that was trained for balanced classes doubts the common ones too much. The most balanced answers are
+    taken whose confidence is still as often right as it says, where there are enough photographs to tell.
+    """
+    enough = len(truth) >= settings.enough
+    tried = []
+    for weighting in (None, *(settings.weightings if enough else settings.weightings[:1])):
+        biased = logits
+        if weighting is not None:
+            biased = cross_fitted_logits(logits, truth, groups, owners, settings, weighting)
+        grouped = group_probabilities(softmax(biased / fit_temperature(biased, truth, groups)), groups)
+        error = mean_calibration_error(grouped.max(1), grouped.argmax(1) == truth)
+        tried.append(Weighed(weighting, metrics.balanced_accuracy(truth, grouped.argmax(1)), error))
+    right = [w for w in tried if w.calibration_error <= settings.calibration_error]
+    if enough and not right:
+        return min(tried, key=lambda w: w.calibration_error), tuple(tried)
+    return max(right if enough else tried, key=lambda w: w.balanced_accuracy), tuple(tried)
+
+
+def mean_calibration_error(confidence: Floats, right: Flags) -> float:
+    """With bins of several widths, so that nothing hangs on a single bin's border."""
+    return float(np.mean([metrics.expected_calibration_error(confidence, right, bins) for bins in (10, 15, 20)]))
+
+
 def calibrate_modality(
     outputs: Outputs, photos: list[Photo], world: int, settings: CalibrationSettings
 ) -> tuple[dict[str, object], Floats]:
     """Scoring constants of one modality with their figures, and the bias to apply.
 
-    A bias per condition is kept only where it helps lesions it was not fitted on.
+    A bias per condition is kept only where it helps lesions it was not fitted on: see `weigh`.
     """
     labels, source = LABELS[world], SOURCES[world]
     chosen = np.array([p.source == source for p in photos])
@@ -188,12 +242,10 @@ def calibrate_modality(
     logits, groups = outputs.conditions[chosen], list(labels.values())
     shown = [c for group in groups for c in group]
     truth = class_index(members, list(labels))
-    plain = metrics.balanced_accuracy(truth, group_probabilities(softmax(logits), groups).argmax(1))
-    others = cross_fitted_logits(logits, truth, groups, [p.group for p in members], settings)
-    crossed = metrics.balanced_accuracy(truth, group_probabilities(softmax(others), groups).argmax(1))
+    taken, tried = weigh(logits, truth, groups, [p.group for p in members], settings)
     bias = np.zeros(len(CONDITIONS))
-    if crossed > plain:
-        bias = fit_bias(logits, truth, groups, settings.ridge)
+    if taken.weighting is not None:
+        bias = fit_bias(logits, truth, groups, settings.ridge, taken.weighting)
         if world == 0:
             # Nothing in a dermatoscope label tells these two apart, so neither may be preferred by the fit.
             bias[[SCC, ACK]] = bias[[SCC, ACK]].mean()
@@ -217,8 +269,10 @@ def calibrate_modality(
             "groups": len({p.group for p in members}),
             "counts": {name: int((truth == i).sum()) for i, name in enumerate(labels)},
             "balanced_accuracy": round(metrics.balanced_accuracy(truth, grouped.argmax(1)), 4),
-            "balanced_accuracy_without_bias": round(plain, 4),
-            "balanced_accuracy_bias_cross_fitted": round(crossed, 4),
+            "weighting": taken.weighting,
+            "weightings_cross_fitted": [
+                [w.weighting, round(w.balanced_accuracy, 4), round(w.calibration_error, 4)] for w in tried
+            ],
             "recall": {n: round(float(right[truth == i].mean()), 3) for i, n in enumerate(labels) if i in truth},
             "auc": {n: round(metrics.auc(truth == i, grouped[:, i]), 4) for i, n in enumerate(labels) if i in truth},
             "accuracy": round(float(right.mean()), 4),

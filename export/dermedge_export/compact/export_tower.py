@@ -183,6 +183,7 @@ def export(data: Path, checkpoint: Path, out: Path, settings: ExportSettings) ->
         np.save(fresh / f"{name}.npy", getattr(vocabulary, name))
     graphs = (int8_graph, float_graph)
     card = {
+        "architecture": f"EfficientNet-{tower.settings.variant.capitalize()}",
         "conditions": CONDITIONS,
         "modalities": MODALITIES,
         "rejects": REJECTS,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from . import assemble, detect, export_tower, left_out, measure_detector, train
@@ -45,6 +45,9 @@ class Recipe:
     batches: BatchSettings = field(default_factory=BatchSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     training: TrainSettings = field(default_factory=TrainSettings)
+    # Their probabilities are learned beside the labels at the end; another network and another order of photographs.
+    teachers: tuple[NetworkSettings, ...] = (NetworkSettings("lite0"), NetworkSettings("lite2"))
+    teaching: TrainSettings = field(default_factory=TrainSettings)
     # The cheapest network will do to tell how the recipe takes to cameras that it never saw.
     left_out_network: NetworkSettings = field(default_factory=lambda: NetworkSettings("lite0"))
     left_out: TrainSettings | None = field(default_factory=TrainSettings)
@@ -86,10 +89,18 @@ def stages(places: Places, recipe: Recipe, *, release: str, workers: int) -> lis
         assert unseen is not None
         unseen.write_text(json.dumps(left_out.measure(other, data), indent=1) + "\n")
 
+    def teach(out: Path, network: NetworkSettings, seed: int) -> Callable[[], None]:
+        return lambda: trained(out, network, replace(recipe.teaching, seed=seed), tuple(SOURCES))
+
+    teachers = [work / f"teacher-{number}" / "last.pt" for number in range(1, len(recipe.teachers) + 1)]
+    training = replace(recipe.training, teachers=tuple(teachers))
     plan = [
         # The trainings know themselves what is left of them.
-        Stage("tower: train", recipe.training.minutes, None, (),
-              lambda: trained(tower.parent, recipe.network, recipe.training, tuple(SOURCES))),
+        *(Stage(f"{path.parent.name}: train", recipe.teaching.minutes, None, (),
+                teach(path.parent, network, training.seed + number))
+          for number, (path, network) in enumerate(zip(teachers, recipe.teachers, strict=True), 1)),
+        Stage("tower: train", training.minutes, None, (),
+              lambda: trained(tower.parent, recipe.network, training, tuple(SOURCES))),
         Stage("tower: quantize and calibrate", EXPORT, tower_pack / "scoring.json", (tower,),
               lambda: export_tower.export(data, tower, tower_pack, recipe.export)),
     ]  # fmt: skip

@@ -25,7 +25,7 @@ from .network import NetworkSettings, Tower
 
 @dataclass(frozen=True)
 class SoupSettings:
-    size: int = 192
+    size: int = 160
     batches: int = 40
     seed: int = 11
 

@@ -38,6 +38,8 @@ def plan(folder: Path, recipe: Recipe) -> dict[str, Stage]:
 def test_the_recipe_trains_what_the_network_is_by_default(tmp_path: Path) -> None:
     assert Recipe().network == NetworkSettings()
     assert len(plan(tmp_path, Recipe())) == len(plan(tmp_path, replace(Recipe(), left_out=None))) + 2
+    assert list(plan(tmp_path, Recipe()))[:3] == ["teacher-1: train", "teacher-2: train", "tower: train"]
+    assert next(iter(plan(tmp_path, replace(Recipe(), teachers=())))) == "tower: train"
 
 
 def test_a_stage_is_done_while_its_result_is_younger_than_what_it_was_made_from(tmp_path: Path) -> None:

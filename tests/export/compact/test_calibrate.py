@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from dermedge import UsageError
+from dermedge_export import metrics
 from dermedge_export.compact import calibrate
 from dermedge_export.compact.calibrate import CalibrationSettings, calibrate_modality, fit_bias, fit_temperature
 from dermedge_export.compact.data import ACK, CONDITIONS, DFB, HAM_LABELS, MEL, NEV, PAD_LABELS, SCC, VAS, Photo
-from dermedge_export.compact.validate import MALIGNANT, Outputs, rejection_mass, softmax
+from dermedge_export.compact.validate import MALIGNANT, Outputs, group_probabilities, rejection_mass, softmax
 
 SETTINGS = CalibrationSettings()
 HAM = list(HAM_LABELS.values())
@@ -43,6 +44,47 @@ def test_a_class_of_two_conditions_is_right_with_either() -> None:
     grouped = [(0,), (1,), (2, 3)]
     found = fit_temperature(2 * logits, np.minimum(truth, 2), grouped)
     assert found == pytest.approx(2, rel=0.12)
+
+
+def test_no_temperature_is_taken_that_makes_the_answers_worse() -> None:
+    """Flat enough, two conditions of a class outweigh any other one, and being wrong is what is then expected."""
+    rng = np.random.default_rng(0)
+    truth = np.repeat([0, 1, 2], [500, 100, 100])
+    logits = rng.normal(0, 0.4, (700, 4))
+    logits[np.arange(700), truth] += 1.5
+    grouped = [(0,), (1,), (2, 3)]
+    flat = group_probabilities(softmax(logits / 4), grouped).argmax(1)
+    assert metrics.balanced_accuracy(truth, flat) < 0.8
+    kept = group_probabilities(softmax(logits / fit_temperature(logits, truth, grouped)), grouped).argmax(1)
+    before = group_probabilities(softmax(logits), grouped).argmax(1)
+    assert metrics.balanced_accuracy(truth, kept) > metrics.balanced_accuracy(truth, before) - 0.01
+
+
+def of_balanced_training(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """What a tower says that takes all classes for equally frequent, of photographs that mostly show one."""
+    rng = np.random.default_rng(3)
+    truth = rng.choice(4, count, p=(0.9, 0.05, 0.03, 0.02))
+    seen = rng.normal(0, 1, (count, 4)) + 1.5 * np.eye(4)[truth]
+    return 1.5 * seen, truth
+
+
+def test_answers_are_as_balanced_as_their_calibration_allows() -> None:
+    logits, truth = of_balanced_training(2000)
+    owners = [f"{i}" for i in range(len(truth))]
+    free, tried = calibrate.weigh(logits, truth, SINGLE, owners, SETTINGS)
+    assert free.balanced_accuracy == max(w.balanced_accuracy for w in tried)
+    limit = free.calibration_error - 0.003
+    taken, tried = calibrate.weigh(logits, truth, SINGLE, owners, replace(SETTINGS, calibration_error=limit))
+    assert taken.weighting is not None and taken.weighting < 1 and taken.calibration_error <= limit
+    better = [w for w in tried if w.balanced_accuracy > taken.balanced_accuracy]
+    assert better and all(w.calibration_error > limit for w in better)
+
+
+def test_few_photographs_cannot_choose_a_weighting() -> None:
+    logits, truth = of_balanced_training(200)
+    taken, tried = calibrate.weigh(logits, truth, SINGLE, [f"{i}" for i in range(200)], SETTINGS)
+    assert [w.weighting for w in tried] == [None, 1.0]
+    assert taken.balanced_accuracy == max(w.balanced_accuracy for w in tried)
 
 
 def test_the_bias_undoes_a_known_offset_and_sums_to_nothing() -> None:
@@ -157,7 +199,8 @@ def test_a_dermatoscopes_bias_is_fitted_where_it_helps_and_says_the_same_of_both
     assert isinstance(figures, dict)
     assert bias[MEL] > 0 > bias[NEV]
     assert bias[SCC] == bias[ACK]
-    assert figures["balanced_accuracy"] > figures["balanced_accuracy_without_bias"] + 0.05
+    (_, without, _), *_ = figures["weightings_cross_fitted"]
+    assert figures["balanced_accuracy"] > without + 0.05
     assert constants["bias"] == pytest.approx(bias, abs=1e-5)
 
 

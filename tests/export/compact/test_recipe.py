@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,8 @@ TINY = Recipe(
     network=LITE0,
     batches=BatchSettings(batch=24, ham=0.5, isic=0.1, pad=0.3),
     training=SHORT,
+    teachers=(LITE0,),
+    teaching=replace(SHORT, epochs=1, steps=4),
     left_out_network=LITE0,
     left_out=TrainSettings(epochs=1, steps=2, sizes=((1.0, 64),), evaluate_every=9),
     export=ExportSettings(size=64, views=1, compared_views=(1,), calibration_crops=40, balanced_accuracy_cost=1.0,
