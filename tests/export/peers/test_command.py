@@ -58,8 +58,10 @@ def test_torch_answers_exactly_as_the_float_graph_and_ours_nearly(figures: dict[
     assert figures["compact"]["sameness"]["torch"] < 1e-4
     assert rows[BASE]["agreement"]["cosine"] == 1.0
     assert rows["ONNX Runtime, its defaults"]["agreement"]["cosine"] > 0.9999
-    assert rows[OURS]["agreement"]["cosine"] > 0.99
-    assert rows[OURS]["agreement"] == rows[OURS_LOW]["agreement"]
+    # One view after the other is added up in another order than eight at once, and int8 rounds some the other way.
+    for ours in (rows[OURS]["agreement"], rows[OURS_LOW]["agreement"]):
+        assert ours["cosine"] > 0.999 and ours["malignant_shift"] < 0.02
+        assert ours["box_pixels"] == 0 and ours["other_boxes"] == 0
 
 
 def test_the_parts_of_a_scan_add_up_to_it(figures: dict[str, Any]) -> None:
