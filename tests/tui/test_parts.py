@@ -79,6 +79,13 @@ def test_two_jobs_about_one_photograph_end_each_by_itself() -> None:
     assert not queue.holds(flags) and queue.holds(mask) and queue.busy
 
 
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"language": 5, "agreed": "yes"}', b"\xff\xfe", b"null"])
+def test_damaged_preferences_are_as_good_as_none(content: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "tui.json"
+    file.write_bytes(content)
+    assert preferences.load(file) == Preferences() == preferences.load(tmp_path / "missing")
+
+
 def test_preferences_are_kept_and_nothing_else(tmp_path: Path) -> None:
     kept = Preferences("pl", "light", 1)
     preferences.save(kept, tmp_path / "new" / "tui.json")

@@ -51,6 +51,8 @@ HAM_LABELS, PAD_LABELS = LABELS["ham"], LABELS["pad"]
 
 Pixels = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
+SIZE, VIEWS = 160, 8
+"""Of the crop that the shipped tower looks at, and how often it is turned and mirrored."""
 CONTEXT = 1.4
 PADDING = (128, 128, 128)
 RESAMPLE: Literal["bicubic"] = "bicubic"

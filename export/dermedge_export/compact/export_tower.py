@@ -25,7 +25,9 @@ from .data import (
     CONTEXT,
     PADDING,
     REJECTS,
+    SIZE,
     SOURCES,
+    VIEWS,
     Photo,
     Pixels,
     bare_skin_square,
@@ -42,8 +44,8 @@ from .vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class ExportSettings:
-    size: int = 192
-    views: int = 4
+    size: int = SIZE
+    views: int = VIEWS
     compared_views: tuple[int, ...] = (1, 2, 4, 8)
     calibration_crops: int = 256
     # How many of the backbone's first layers stay in float, tried in this order until the gate passes.

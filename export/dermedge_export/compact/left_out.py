@@ -19,9 +19,8 @@ from dermedge import UsageError
 
 from ..metrics import auc, balanced_accuracy, bootstrap
 from ..photos import LabelledPhoto, find_collections
-from .data import BCC, HAM_LABELS, MEL, SCC, SOURCES, evaluation_crop, in_memory
+from .data import BCC, HAM_LABELS, MEL, SCC, SIZE, SOURCES, VIEWS, evaluation_crop, in_memory
 
-SIZE, VIEWS = 192, 4
 LEFT_OUT = ("isic", "pad")
 SHARED = {"MEL": "mel", "BCC": "bcc", "SCC": "akiec", "ACK": "akiec", "NEV": "nv", "SEK": "bkl"}
 """A phone's label as the dermatoscope's collection would name it."""

@@ -19,13 +19,13 @@ from dermedge import UsageError
 
 from .augment import AugmentSettings
 from .batches import BatchSettings, TrainingBatches
-from .data import read_photos
+from .data import SIZE, read_photos
 from .network import NetworkSettings, Tower
 
 
 @dataclass(frozen=True)
 class SoupSettings:
-    size: int = 160
+    size: int = SIZE
     batches: int = 40
     seed: int = 11
 
