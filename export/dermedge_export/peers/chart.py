@@ -9,7 +9,7 @@ from typing import Any
 
 from .figures import is_busy
 
-WIDTH, LEFT, RIGHT = 860, 230, 70
+WIDTH, LEFT, RIGHT = 920, 290, 70
 BAR, GAP, HEAD, FOOT = 18, 8, 46, 14
 INK, MUTED, OURS, OTHERS, LINE = "#1f2933", "#616e7c", "#0b7285", "#adb5bd", "#e4e7eb"
 
