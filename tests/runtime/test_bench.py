@@ -3,6 +3,8 @@ from __future__ import annotations
 import io
 import json
 import socket
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,8 @@ import tiny_pack
 from dermedge.bench import GENERATED, Measured, generate, measure, spread, table, write_submission
 from dermedge.cli import main
 from dermedge.errors import UsageError
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -128,3 +132,29 @@ def test_the_embedded_pack_keeps_to_its_memory() -> None:
     assert plain.lesions == low.lesions > 0
     assert plain.peak_mb <= 300
     assert low.peak_mb <= 200
+
+
+GROWTH = """
+import re
+from pathlib import Path
+from dermedge import Scanner
+
+def own_mb():
+    return int(re.search(r"RssAnon:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+
+photos = [path.read_bytes() for path in sorted(Path("artifacts/samples").glob("*.jpg"))]
+with Scanner.open(low_memory=True, threads=2) as scanner:
+    scanner.scan(photos[0], name="first")
+    first = own_mb()
+    for photo in photos * 4:
+        scanner.scan(photo, name="next")
+    print(first, own_mb())
+"""
+
+
+def test_with_little_memory_a_box_that_scans_all_day_does_not_grow() -> None:
+    """The C library would keep what is freed in pieces, and after twenty photographs half as much again."""
+    done = subprocess.run([sys.executable, "-c", GROWTH], capture_output=True, text=True, check=True, cwd=ROOT)
+    first, later = map(float, done.stdout.split())
+    assert later < 1.25 * first
+    assert later < 110

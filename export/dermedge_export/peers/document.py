@@ -98,8 +98,9 @@ def _compact(compact: Mapping[str, Any], threads: int) -> list[str]:
         rows(head, speed),
         *(f"{name} could not take part: {reason}" for name, reason in compact["left_out"].items()),
         f"What it costs. Cold start: from starting a process to the answer to {groups[0]}, median of "
-        f"{compact['cold_starts']}; peak and private memory are of such a process. Private is what the system cannot "
-        "drop and read again from a file: weights that are mapped do not count.",
+        f"{compact['cold_starts']}; peak and private memory are the most of such a process and of the one that took "
+        "its turn in every round. Private is what the system cannot drop and read again from a file: weights that are "
+        "mapped do not count.",
         rows(cost_head, costs),
         "How close the answers stay to the float network's, on the sample photographs (whole frames and found "
         "boxes). Accuracy against labels is in the [model card](../artifacts/compact/MODEL_CARD.md), measured "

@@ -50,7 +50,7 @@ class Runs:
     colds: list[float] = field(default_factory=list)
     """From starting a new process to its first answer."""
     peak_mb: float = 0.0
-    """Of a process that answered the first set's photograph once."""
+    """The most that a process had, of those that answered once and the one that answered in every round."""
     private_mb: float = 0.0
     crops: int = 0
     """That the tower saw in the first set's last photograph, each in all its views."""
@@ -150,6 +150,8 @@ def race(
             say(f"round {number + 1} of {rounds}")
             for child in children:
                 _scan_all(child, photos, number, runs[child.entry.name])
+        for child in children:
+            _note_memory(child, runs[child.entry.name])
     finally:
         for child in children:
             child.end()
@@ -162,11 +164,15 @@ def _start_cold(entry: Entry, photo: Path, runs: Runs, pack: Path, networks: Pat
         child.ask("scan", photo=str(photo))
         runs.colds.append(time.perf_counter() - child.begun)
         runs.loads.append(child.load_seconds)
-        memory = child.ask("memory")
-        runs.peak_mb = max(runs.peak_mb, memory["peak_mb"])
-        runs.private_mb = max(runs.private_mb, memory["private_mb"])
+        _note_memory(child, runs)
     finally:
         child.end()
+
+
+def _note_memory(child: Child, runs: Runs) -> None:
+    memory = child.ask("memory")
+    runs.peak_mb = max(runs.peak_mb, memory["peak_mb"])
+    runs.private_mb = max(runs.private_mb, memory["private_mb"])
 
 
 def _scan_all(child: Child, photos: Mapping[str, Sequence[Path]], number: int, runs: Runs) -> None:
