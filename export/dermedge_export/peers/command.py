@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from dermedge import UsageError
+from dermedge import Scanner, UsageError
 from dermedge.bench import generate
 from dermedge.graph import usable_cores
 from dermedge.machine import this_machine
@@ -23,6 +23,7 @@ from dermedge.pack import verify
 
 from . import chart, document, submissions
 from .contestant import OURS as OWN_KINDS
+from .decoding import decoding
 from .figures import BASE, OURS, OURS_LOW, compact_figures
 from .networks import NETWORKS, prepare
 from .operations import count
@@ -100,6 +101,9 @@ def compact(options: argparse.Namespace) -> dict[str, Any]:
     )  # fmt: skip
     if missing := {BASE, OURS, OURS_LOW} & left_out.keys():
         raise UsageError("; ".join(left_out[name] for name in missing))
+    say("decoding")
+    with Scanner.open(options.pack, threads=1) as scanner:
+        saved = decoding(big.read_bytes(), scanner, options.rounds)
     graphs = {"detector": pack.manifest.detector.graph, "tower": pack.manifest.tower.graph}
     sizes = {entry.name: megabytes(entry.kind, room, options.pack, graphs) for entry in entries}
     return {
@@ -109,6 +113,7 @@ def compact(options: argparse.Namespace) -> dict[str, Any]:
         "rounds": options.rounds,
         "cold_starts": options.cold_starts,
         "views": pack.manifest.tower.views,
+        "decoding": saved,
         "sameness": asdict(same),
         "operations": {name: asdict(count(options.pack / graphs[name])) for name in NETWORKS},
         "contestants": compact_figures(runs, sizes),

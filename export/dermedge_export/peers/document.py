@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..results import rows
+from . import decoding
 from .figures import BASE, OURS, goals, is_busy
 from .operations import Operations
 from .sizing import ASSUMED_GIGAHERTZ, BOARDS, CAREFUL, Board, Efficiency, cost, efficiency, measuring
@@ -108,23 +109,8 @@ def _compact(compact: Mapping[str, Any], threads: int) -> list[str]:
         rows(close_head, close),
         "### Where the time of a scan goes",
         _profile(contestants[OURS], contestants[BASE], groups[0]),
-        PROFILE_NOTES,
+        decoding.in_words(compact["decoding"]),
     ]
-
-
-PROFILE_NOTES = """**The largest part is decoding.** A JPEG is decoded at the smallest of 1/1, 1/2, 1/4, 1/8
-of its size that leaves 1,536 pixels on its long side, and everything after it works on that. On the generated
-12-megapixel photograph with three crops, in milliseconds of processor time on one thread:
-
-| part | decoded in full | at a half |
-| --- | --- | --- |
-| reading: decode, upright, sRGB, array | 95.8 | 32.9 |
-| resize for the detector | 39.6 | 6.4 |
-| crops | 8.8 | 4.2 |
-| quality of the frame | 2.5 | 2.0 |
-
-Of those 32.9, entropy decoding takes 28: decoding at a quarter costs 28.4, at a half in grey 28.9. No choice of size
-avoids it, and one JPEG without restart markers cannot be shared between cores."""
 
 
 def _profile(ours: Row, base: Row, group: str) -> str:

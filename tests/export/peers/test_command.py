@@ -82,6 +82,16 @@ def test_the_document_shows_goals_machine_and_computed_costs(done: Path, figures
     assert text.count("| computed |") == 4
 
 
+def test_what_decoding_at_a_fraction_saves_is_measured_not_remembered(done: Path, figures: dict[str, Any]) -> None:
+    found = figures["compact"]["decoding"]
+    assert found["scale"] == 0.5 and found["crops"] == figures["compact"]["contestants"][OURS]["crops"]
+    assert 0 < found["fraction"]["reading"] < found["full"]["reading"]
+    assert found["decoder"]["half"] <= found["fraction"]["reading"] * 1.2
+    text = (done / "docs" / "BENCHMARKS.md").read_text()
+    reading = f"| {found['full']['reading']:.1f} | {found['fraction']['reading']:.1f} |"
+    assert f"| reading: decode, upright, sRGB, array {reading}" in text
+
+
 def test_the_chart_is_drawn_within_its_frame(done: Path) -> None:
     root = ElementTree.parse(done / "docs" / "pictures" / "benchmarks.svg").getroot()
     width, height = (float(side) for side in root.attrib["viewBox"].split()[2:])
