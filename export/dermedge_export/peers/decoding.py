@@ -31,7 +31,7 @@ PARTS = {
 def decoding(data: bytes, scanner: Scanner, rounds: int) -> dict[str, Any]:
     """Milliseconds by part, the photograph decoded in full and as the runtime does it; and of the decoder alone."""
     scan = scanner.scan(data)
-    boxes = [found.box for found in (*scan.lesions, *scan.rejected)]
+    boxes = [lesion.box for lesion in scan.lesions] + [detection.box for detection in scan.rejected]
     size = scanner.pack.manifest.detector.size
 
     def parts(working_side: int) -> dict[str, float]:
