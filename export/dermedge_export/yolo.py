@@ -112,7 +112,7 @@ def load_checkpoint(path: Path) -> DetectionModel:
 
 
 def average(checkpoints: Sequence[Path], out: Path) -> None:
-    """Write a checkpoint with the mean of these ones' weights and statistics; one must have begun at the other's end."""
+    """Write the mean of checkpoints, weights and statistics; each must have begun at the end of the one before."""
     models = [load_checkpoint(path) for path in checkpoints]
     states = [model.state_dict() for model in models]
     mean = {
