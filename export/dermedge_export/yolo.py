@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,20 +109,6 @@ def load_checkpoint(path: Path) -> DetectionModel:
             "find no lesion: train with `python -m dermedge_export.compact.detect` or give a one-class checkpoint."
         )
     return model.float().eval()
-
-
-def average(checkpoints: Sequence[Path], out: Path) -> None:
-    """Write the mean of checkpoints, weights and statistics; each must have begun at the end of the one before."""
-    models = [load_checkpoint(path) for path in checkpoints]
-    states = [model.state_dict() for model in models]
-    mean = {
-        name: torch.stack([state[name] for state in states]).mean(0) if value.is_floating_point() else value
-        for name, value in states[-1].items()
-    }
-    models[-1].load_state_dict(mean)
-    partial = out.with_suffix(".partial")
-    torch.save({"model": models[-1]}, partial)
-    partial.replace(out)
 
 
 class Distances(nn.Module):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from dermedge import UsageError
 
 from ..photos import MODALITY, Collection, LabelledPhoto, box_of, find_collections
 from ..torchvision_absent import prepare_ultralytics
-from ..yolo import ARCHITECTURE, CLASS_NAME, average, load_folded
+from ..yolo import ARCHITECTURE, CLASS_NAME, load_folded
 from .data import on_sharp, opened, scaled, sharp_pixels
 from .outlines import Outliner
 from .scenes import Photo, Scene, SceneSettings, composed, empty, reframed
@@ -46,9 +46,6 @@ class DetectorSettings:
     epochs: int = 7
     batch: int = 16
     learning_rate: float = 1e-3
-    again_epochs: int = 9
-    """Of a second cycle of the learning rate, from the end of the first; the detector is the mean of both ends."""
-    again_rate: float = 7e-4
     seed: int = 7
     bfloat16: bool = True
     """Train the convolutions in bfloat16: twice as fast where the CPU has the instructions; the loss stays float32."""
@@ -201,21 +198,7 @@ def _statistics_images(dataset: Path, side: int, batches: int = 8) -> Iterator[t
 
 
 def train(dataset: Path, weights: Path, out: Path, settings: DetectorSettings) -> Path:
-    """Train twice, or go on training; the path of the checkpoint that averages both."""
-    first = _cycle(dataset, weights, out / "run", settings, None)
-    settings = replace(
-        settings, epochs=settings.again_epochs, learning_rate=settings.again_rate, seed=settings.seed + 1
-    )
-    second = _cycle(dataset, weights, out / "again", settings, first)
-    averaged = out / "averaged.pt"
-    # A finished training that is asked for again leaves its result as it is: what was made from it is not made anew.
-    if not averaged.exists() or averaged.stat().st_mtime_ns < second.stat().st_mtime_ns:
-        average((first, second), averaged)
-    return averaged
-
-
-def _cycle(dataset: Path, weights: Path, room: Path, settings: DetectorSettings, begin: Path | None) -> Path:
-    """From `begin` or from the COCO weights; the path of the best checkpoint."""
+    """Train, or go on training; the path of the best checkpoint."""
     prepare_ultralytics()
     torch.set_num_threads(1)
     from ultralytics.models.yolo.detect import DetectionTrainer
@@ -232,16 +215,16 @@ def _cycle(dataset: Path, weights: Path, room: Path, settings: DetectorSettings,
                 return super().get_model(cfg, weights, verbose)
             return load_folded(start, _statistics_images(dataset.parent, settings.side))
 
-    start, last = weights, room / "weights" / "last.pt"
+    start, last = weights, out / "run" / "weights" / "last.pt"
     # A finished run's checkpoints have no epoch left, and Ultralytics refuses to resume them.
     if last.exists() and torch.load(last, map_location="cpu", weights_only=False)["epoch"] < 0:
         return last.with_name("best.pt")
     options: dict[str, Any] = {
-        "model": str(last) if last.exists() else str(begin or ARCHITECTURE),
+        "model": str(last) if last.exists() else ARCHITECTURE,
         # With True, Ultralytics takes the newest last*.pt anywhere below the working directory.
         "resume": str(last) if last.exists() else False,
         "data": str(dataset), "imgsz": settings.side, "epochs": settings.epochs, "batch": settings.batch,
-        "nbs": settings.batch, "project": str(room.parent), "name": room.name, "exist_ok": True, "save_dir": str(room),
+        "nbs": settings.batch, "project": str(out), "name": "run", "exist_ok": True, "save_dir": str(out / "run"),
         "device": "cpu",
         "optimizer": "AdamW", "lr0": settings.learning_rate, "lrf": 0.02, "cos_lr": True, "warmup_epochs": 0.3,
         "warmup_bias_lr": 0.0, "weight_decay": 5e-4, "seed": settings.seed, "amp": False, "plots": False,

@@ -1,6 +1,6 @@
 """Exports the trained detector and the segmenter, measures both through the runtime, and chooses the confidence.
 
-`python -m dermedge_export.compact.measure_detector --data DIR --checkpoint averaged.pt --out DIR`
+`python -m dermedge_export.compact.measure_detector --data DIR --checkpoint run/weights/best.pt --out DIR`
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def stages(places: Places, recipe: Recipe, *, release: str, workers: int) -> lis
     tower, other = work / "tower" / "last.pt", work / "left-out" / "last.pt"
     tower_pack, detector_pack, detector = work / "tower-pack", work / "detector-pack", work / "detector"
     unseen = work / "left-out.json" if recipe.left_out else None
-    dataset, averaged = detector / "scenes" / "data.yaml", detector / "averaged.pt"
+    dataset, best = detector / "scenes" / "data.yaml", detector / "run" / "weights" / "best.pt"
 
     def trained(out: Path, network: NetworkSettings, settings: TrainSettings, sources: tuple[str, ...]) -> None:
         weights = imagenet_weights(network.variant)
@@ -114,10 +114,10 @@ def stages(places: Places, recipe: Recipe, *, release: str, workers: int) -> lis
         *plan,
         Stage("detector: compose scenes", SCENES, dataset, (),
               lambda: detect.write_dataset(data, dataset.parent, recipe.detector)),
-        Stage("detector: train", DETECTOR_EPOCH * (recipe.detector.epochs + recipe.detector.again_epochs), None, (),
+        Stage("detector: train", DETECTOR_EPOCH * recipe.detector.epochs, None, (),
               lambda: detect.train(dataset, places.coco, detector, recipe.detector)),
-        Stage("detector and segmenter: measure", MEASURING, detector_pack / "segmenter.json", (averaged,),
-              lambda: measure_detector.deliver(data, averaged, detector_pack, recipe.measuring)),
+        Stage("detector and segmenter: measure", MEASURING, detector_pack / "segmenter.json", (best,),
+              lambda: measure_detector.deliver(data, best, detector_pack, recipe.measuring)),
         Stage("pack: choose the cuts, measure, write", ASSEMBLING, None, (),
               lambda: assemble.assemble(tower_pack, detector_pack, data, places.samples, places.out, release=release,
                                         workers=workers, left_out=unseen)),

@@ -22,7 +22,7 @@ from dermedge_export.yolo import load_checkpoint
 
 SETTINGS = DetectorSettings(
     side=96, dermoscopy=8, phone=6, close=2, composed=3, negatives=7, bare=2, blank=2, validation_dermoscopy=4,
-    validation_composed=2, epochs=1, again_epochs=1, batch=8, bfloat16=False,
+    validation_composed=2, epochs=1, batch=8, bfloat16=False,
 )  # fmt: skip
 
 
@@ -142,15 +142,6 @@ def test_a_training_leaves_a_lesion_detector_and_started_again_goes_on_where_it_
     best = detect.train(dataset, weights, out, SETTINGS)
     assert dict(load_checkpoint(best).names) == {0: "lesion"}
     assert len(results.read_text().splitlines()) == 2
-
-    ends = [out / cycle / "weights" / "best.pt" for cycle in ("run", "again")]
-    assert f"model: {ends[0]}\n" in (out / "again" / "args.yaml").read_text(), "the second cycle began elsewhere"
-    one, other, mean = (load_checkpoint(path).state_dict() for path in (*ends, best))
-    assert any(not torch.equal(one[name], other[name]) for name in one), "the second cycle learnt nothing"
-    for name, value in mean.items():
-        if value.is_floating_point():
-            # Ultralytics stores half precision.
-            torch.testing.assert_close(value, (one[name] + other[name]) / 2, rtol=1e-3, atol=1e-5)
 
     first = out / "run" / "weights" / "epoch0.pt"
     before, finished = first.read_bytes(), best.read_bytes()

@@ -44,8 +44,8 @@ TINY = Recipe(
     export=ExportSettings(size=64, views=1, compared_views=(1,), calibration_crops=40, balanced_accuracy_cost=1.0,
                           auc_cost=1.0),
     detector=DetectorSettings(side=96, dermoscopy=60, phone=40, close=4, composed=8, negatives=12, bare=4, blank=4,
-                              validation_dermoscopy=4, validation_composed=2, epochs=2, again_epochs=1, batch=8,
-                              learning_rate=2e-3, again_rate=2e-3, bfloat16=False),
+                              validation_dermoscopy=4, validation_composed=2, epochs=3, batch=8, learning_rate=2e-3,
+                              bfloat16=False),
     measuring=MeasureSettings(side=96, dermoscopy_outlines=2, runs=1),
     bf16=False,
 )  # fmt: skip
