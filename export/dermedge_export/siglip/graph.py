@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import logging
-import sys
 import warnings
 from pathlib import Path
 
@@ -26,7 +24,6 @@ def export(tower: ImageTower, path: Path, size: int, *, fused: bool = True) -> N
 
     Intermediate types stay in the graph: the quantizer reads them.
     """
-    give_back_memory()
     for module in tower.modules():
         if isinstance(module, Attention):
             module.fused = fused
@@ -45,15 +42,7 @@ def export(tower: ImageTower, path: Path, size: int, *, fused: bool = True) -> N
     program.save(str(path), external_data=True)
     # What was traced refers to itself in circles and holds the weights: a large tower would lie twice in memory.
     del program
-    give_back_memory()
-
-
-def give_back_memory() -> None:
-    """Return freed memory to the system: fitting a large tower leaves it in pieces, and tracing needs twice as much."""
     gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:  # other C libraries have no such call
-        trim(0)
 
 
 def finish(source: Path, target: Path) -> None:

@@ -7,6 +7,9 @@ pack.
 
 from __future__ import annotations
 
+import ctypes
+import gc
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +95,7 @@ def climb(
         target = room / "rung" / "tower.onnx"
         target.parent.mkdir(exist_ok=True)
         source, in_float = _source(checkpoint, rung, observed, room)
+        _give_back_memory()
         quantize(source, target, rung.weights, in_float)
         found = _judged(rung, in_float, measure(target, reference.crops), reference, judge, gates)
         tried.append(found)
@@ -107,6 +111,14 @@ def climb(
             "the checkpoint or this build of ONNX Runtime is broken"
         )
     return Climbed(tuple(tried), shipped, kept)
+
+
+def _give_back_memory() -> None:
+    """Return to the system what the tower took: the C library keeps it, and the quantizer needs thrice as much."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:  # other C libraries have no such call
+        trim(0)
 
 
 def _judged(
@@ -133,6 +145,9 @@ def _source(
     tower = build(checkpoint)
     in_float = _fitted(tower, observed, rung.in_float) if int8 else ()
     export(tower, path, checkpoint.preprocessing.size)
+    for parameter in tower.parameters():
+        # The exporter's own tables go on naming the parameters when the tower is gone.
+        parameter.data = parameter.data.new_empty(0)
     return path, in_float
 
 
