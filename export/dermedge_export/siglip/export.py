@@ -70,9 +70,9 @@ class Needs:
 
 
 def needs(checkpoint: Checkpoint) -> Needs:
-    """A float32 graph, the rung being made and the pack on disk; the tower, twice more while it is rewritten."""
+    """A float32 graph, the rung being made and the pack on disk; in memory what the quantizer holds of the graph."""
     image, text = (_megabytes(getattr(checkpoint.config, f"{name}_config")) for name in ("vision", "text"))
-    return Needs(round(max(2.8 * image, text) + SPARE_MB), round(4.5 * image + 50))
+    return Needs(round(max(3 * image, text) + SPARE_MB), round(4.5 * image + 50))
 
 
 def _megabytes(tower: Any) -> float:
