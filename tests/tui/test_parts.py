@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import asyncio
+import gc
 import os
 import pty
 import select
@@ -15,6 +17,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from textual.app import App, ComposeResult
 
 import dermedge_tui
 import tiny_pack
@@ -26,6 +29,7 @@ from dermedge_tui.session import Entry, Job, Queue, Session
 from dermedge_tui.themes import THEMES, of_terminal
 from dermedge_tui.widgets.bars import Bars
 from dermedge_tui.widgets.picture import View, lines
+from dermedge_tui.widgets.preview import Preview
 
 SOURCES = Path(dermedge_tui.__file__).parent
 
@@ -205,3 +209,25 @@ def test_the_packages_start_needs_no_terminal() -> None:
     code = "import dermedge_tui.command, dermedge_tui.app"
     child = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (child.returncode, child.stdout, child.stderr) == (0, "", "")
+
+
+def test_a_preview_that_is_taken_away_keeps_nobodys_picture(scan: Scan) -> None:
+    """Textual may hold a removed widget for a while; the test holds it on purpose."""
+
+    class Host(App[None]):
+        def compose(self) -> ComposeResult:
+            yield Preview()
+
+    async def taken_away() -> None:
+        app = Host()
+        async with app.run_test(size=(40, 12)) as pilot:
+            shown = app.query_one(Preview)
+            shown.freeze(scan.photo)
+            await pilot.pause()
+            assert any(segment.text == "▀" for segment in shown.render_line(6))
+            assert any(held is scan.photo for held in gc.get_referents(vars(shown)))
+            await shown.remove()
+            assert not any(held is scan.photo for held in gc.get_referents(vars(shown)))
+            assert "▀" not in shown.render_line(6).text
+
+    asyncio.run(taken_away())

@@ -56,6 +56,10 @@ class Preview(Widget):
         if self._still:
             self.freeze(self._still)
 
+    def on_unmount(self) -> None:
+        # A widget may outlive its screen; nobody's photograph does.
+        self._lines, self._still = [], None
+
     def render_line(self, y: int) -> Strip:
         style = self.rich_style
         at = y - max(0, (self.size.height - len(self._lines)) // 2)
