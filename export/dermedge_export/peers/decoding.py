@@ -6,6 +6,7 @@ import inspect
 import io
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from PIL import Image
@@ -53,7 +54,7 @@ def decoding(data: bytes, scanner: Scanner, rounds: int) -> dict[str, Any]:
         "fraction": parts(WORKING),
         "scale": scan.photo.scale,
         "decoder": {
-            name: _milliseconds(lambda step=step, mode=mode: _decoded(data, step, mode), rounds)  # type: ignore[misc]
+            name: _milliseconds(partial(_decoded, data, step, mode), rounds)
             for name, step, mode in (("half", 2, None), ("quarter", 4, None), ("half in grey", 2, "L"))
         },
     }

@@ -100,8 +100,8 @@ def _compact(compact: Mapping[str, Any], threads: int) -> list[str]:
         *(f"{name} could not take part: {reason}" for name, reason in compact["left_out"].items()),
         f"What it costs. Cold start: from starting a process to the answer to {groups[0]}, median of "
         f"{compact['cold_starts']}; peak and private memory are the most of such a process and of the one that took "
-        "its turn in every round. Private is what the system cannot drop and read again from a file: weights that are "
-        "mapped do not count.",
+        "its turn in every round. Private is what it holds after an answer and the system cannot drop and read again "
+        "from a file: weights that are mapped do not count.",
         rows(cost_head, costs),
         "How close the answers stay to the float network's, on the sample photographs (whole frames and found "
         "boxes). Accuracy against labels is in the [model card](../artifacts/compact/MODEL_CARD.md), measured "
@@ -142,7 +142,8 @@ def _wide(wide: Mapping[str, Any]) -> list[str]:
         f"{wide['rounds']} rounds of {wide['crops']} crops in turn, measured {wide['date']}. Random weights say "
         "nothing about accuracy on real ones. \"Torch fp32, then Grad-CAM backwards\" is what the project's "
         "forerunner does for a score and a heat map; the graphs of `dermedge` give both in the one pass that is "
-        "timed. First answer: from starting a process, without the pack's verification.",
+        "timed. First answer: from starting a process, without the pack's verification. Private memory is what the "
+        "process holds after its crops.",
         rows(head, lines),
     ]  # fmt: skip
 
