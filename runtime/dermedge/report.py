@@ -191,7 +191,7 @@ def _verdict(verdict: Verdict, style: Style, *, with_reasons: bool) -> list[str]
 
 def _lesion(lesion: Lesion, known: Mapping[str, Condition], style: Style, top: int | None) -> list[str]:
     # Probabilities of what is no lesion mean nothing, and a person would read them all the same.
-    lines = [] if lesion.scores.rejected else _probabilities(lesion.scores, known, style, top)
+    lines = [] if lesion.scores.nothing else _probabilities(lesion.scores, known, style, top)
     lines += _reasons(lesion.verdict.reasons, style)
     lines += [style.wrap("Known: ", shift) for shift in lesion.scores.shifts]
     if lesion.mask is not None:

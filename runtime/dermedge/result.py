@@ -17,6 +17,10 @@ MODALITIES: tuple[Modality, ...] = ("dermoscopy", "phone")
 LEVELS: tuple[Level, ...] = ("no-lesion", "watch", "unclear", "refer", "urgent")
 """From the least to the most worrying; a level's place in this tuple is its rank."""
 
+SURELY_NOTHING = 0.90
+"""From this rejection mass on, a place that the detector proposed is no lesion, whatever a pack's own threshold says.
+Below it the two networks disagree, and that is doubt: on photographs of other patients, cancers lay in between."""
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -128,10 +132,15 @@ class Scores:
     rejection: float
     """How much this looks like no lesion at all, 0 to 1."""
     rejected: bool
-    """Whether `rejection` is above the pack's threshold."""
+    """Whether `rejection` is above the pack's threshold: from there on it is doubtful that this is a lesion."""
     calibrated: bool
     shifts: tuple[str, ...] = ()
     """What age, sex and body site changed, in words."""
+
+    @property
+    def nothing(self) -> bool:
+        """Whether this is no lesion beyond doubt."""
+        return self.rejected and self.rejection >= SURELY_NOTHING
 
     def ranked(self) -> list[tuple[str, float]]:
         """Conditions by falling probability; ties by id, so that the order never depends on the pack's."""

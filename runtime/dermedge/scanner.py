@@ -165,7 +165,7 @@ class Scanner:
         rejected: list[Detection] = []
         for look, score in zip(looks, scores, strict=True):
             detection = look.detection
-            if score.rejected and not detection.by_hand:
+            if score.nothing and not detection.by_hand:
                 rejected.append(detection)
                 continue
             with clock.step("triage"):

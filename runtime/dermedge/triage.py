@@ -170,9 +170,12 @@ def _by_scores(
     scores: Scores, quality: Quality, triage: Triage, known: dict[str, Condition], by_hand: bool, margin: float
 ) -> tuple[Level, list[str]]:
     if scores.rejected:
+        # Where the person or the detector takes for a lesion what the tower cannot recognise, that is doubt, not an
+        # all-clear; and doubt whether it is a lesion at all is doubt about what the masses say of it, too.
         reason = f"does not look like a skin lesion (rejection {scores.rejection:.2f})"
-        # The person points at something the tower cannot recognise: that is doubt, not an all-clear.
-        return ("unclear", [reason, "but it was marked by hand"]) if by_hand else ("no-lesion", [reason])
+        if by_hand:
+            return "unclear", [reason, "but it was marked by hand"]
+        return ("no-lesion", [reason]) if scores.nothing else ("unclear", [reason, "but the detector took it for one"])
 
     malignant = f"malignant mass {scores.malignant:.2f} ({_shares(scores, known, ('malignant',))})"
     referral = f"malignant and premalignant mass {scores.referral:.2f}"

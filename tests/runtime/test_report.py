@@ -109,10 +109,14 @@ def test_top_says_how_many_conditions_are_shown(top: int | None, shown: int) -> 
 
 
 def test_what_is_refused_as_no_lesion_shows_no_probabilities() -> None:
-    refused = lesion(level="unclear", by_hand=True)
-    refused = dataclasses.replace(refused, scores=dataclasses.replace(refused.scores, rejected=True))
+    marked = lesion(level="unclear", by_hand=True)
+    refused, doubtful = (
+        dataclasses.replace(marked, scores=dataclasses.replace(marked.scores, rejected=True, rejection=rejection))
+        for rejection in (0.95, 0.3)
+    )
     text = finding(scan(refused), CONDITIONS, PLAIN)
     assert "Melanoma" not in text and "malignant" not in text and "reason 1" in text
+    assert "Melanoma" in finding(scan(doubtful), CONDITIONS, PLAIN)
 
 
 def test_each_of_several_lesions_is_told_apart_below_the_photographs_verdict() -> None:

@@ -124,6 +124,14 @@ def test_what_the_tower_refuses_is_listed_and_no_lesion(scanner: Scanner) -> Non
     assert scan.verdict.level in ("no-lesion", "unclear")
 
 
+def test_what_the_tower_is_not_sure_to_be_a_lesion_is_shown_and_unclear(scanner: Scanner) -> None:
+    scan = scanner.scan(tiny_pack.skin_with_spots(((80, 60, 100), 128, 128, 50)))
+    scores = scan.lesions[0].scores
+    assert scores.rejected and not scores.nothing and not scan.rejected
+    assert scores.malignant > 0.6, "a tower that knew it for a lesion would call this urgent"
+    assert scan.verdict.level == "unclear"
+
+
 def test_what_the_tower_refuses_is_unclear_where_the_person_pointed_at_it(scanner: Scanner) -> None:
     cup = tiny_pack.skin_with_spots(((40, 90, 200), 128, 128, 50))
     scan = scanner.scan(cup, box=(78, 78, 100, 100))

@@ -58,7 +58,9 @@ LAX = Triage(urgent=cut(0.999), refer=cut(0.99), refer_premalignant=cut(0.99), u
 """What a pack calibrated badly could ask for."""
 
 
-def scores(probabilities: Mapping[str, float], *, rejected: bool = False, calibrated: bool = True) -> Scores:
+def scores(
+    probabilities: Mapping[str, float], *, rejected: bool = False, calibrated: bool = True, rejection: float = 0.95
+) -> Scores:
     total = sum(probabilities.values())
     shares = {id: p / total for id, p in probabilities.items()}
     malignant = sum(p for id, p in shares.items() if GROUPS[id] == "malignant")
@@ -68,7 +70,7 @@ def scores(probabilities: Mapping[str, float], *, rejected: bool = False, calibr
         MappingProxyType(shares),
         malignant,
         referral,
-        0.9 if rejected else 0.01,
+        rejection if rejected else 0.01,
         rejected,
         calibrated,
     )
@@ -206,6 +208,16 @@ def test_what_the_tower_refuses_is_no_lesion_and_unclear_where_a_person_pointed_
     probabilities = {"melanocytic-nevus": 1.0}
     assert verdict(probabilities, rejected=True).level == "no-lesion"
     assert verdict(probabilities, rejected=True, by_hand=True).level == "unclear"
+
+
+@pytest.mark.parametrize("condition", ["melanocytic-nevus", "melanoma"])
+@pytest.mark.parametrize("rejection", [0.02, 0.5, 0.89])
+def test_what_only_one_of_the_networks_takes_for_a_lesion_is_unclear(condition: str, rejection: float) -> None:
+    doubtful = scores({condition: 1.0}, rejected=True, rejection=rejection)
+    answer = judge(doubtful, GOOD, TRIAGE, CONDITIONS)
+    assert answer.level == "unclear"
+    assert answer.reasons[0] == f"does not look like a skin lesion (rejection {rejection:.2f})"
+    assert "the detector took it for one" in answer.reasons[1]
 
 
 @pytest.mark.parametrize("options", [{"calibrated": False}, {"quality": BLURRED}], ids=["uncalibrated", "blurred"])

@@ -100,6 +100,7 @@ PATTERNS: tuple[str, ...] = (
     N_("the photograph is {problem}"),
     N_("does not look like a skin lesion (rejection {value})"),
     N_("but it was marked by hand"),
+    N_("but the detector took it for one"),
     N_("malignant mass {value} ({shares}) is at or above {cut} for urgent"),
     N_("malignant mass {value} ({shares}) is at or above {cut} for a referral"),
     N_("malignant and premalignant mass {value} ({shares}) is at or above {cut} for a referral"),

@@ -99,7 +99,7 @@ class Scoring:
     temperature: float
     reject_bias: tuple[float, ...]
     rejection: float
-    """A rejection mass of at least this is no lesion."""
+    """From this rejection mass on it is doubtful that this is a lesion, and the level is `unclear` at most."""
     calibrated: bool
 
 

@@ -43,7 +43,7 @@ class ComparePage(DrawnPage):
                     yield Banner(id=f"banner-{at}", markup=False)
                     yield ProfileBar(id=f"profile-{at}")
                     yield Picture(id=f"picture-{at}")
-                    if (lesion := _worst(entry)) and not lesion.scores.rejected:
+                    if (lesion := _worst(entry)) and not lesion.scores.nothing:
                         rows = [
                             (phrases.condition(id, entry.names.get(id, id)), p)
                             for id, p in lesion.scores.ranked()[:TOP]

@@ -49,7 +49,7 @@ def _said(entry: Entry, lesion: Lesion | None, plain: bool) -> Iterator[Widget]:
     yield _text(_("What to do"), "label")
     yield _text(phrases.prose(verdict.advice))
     # Probabilities of what is no lesion mean nothing, and a person would read them all the same.
-    if lesion and not lesion.scores.rejected:
+    if lesion and not lesion.scores.nothing:
         yield _text(_("What it could be"), "label")
         ranked = lesion.scores.ranked()[:SHOWN]
         yield Bars([(phrases.condition(id, entry.names.get(id, id)), p) for id, p in ranked], plain=plain)
