@@ -12,7 +12,9 @@ from .assemble import SAMPLES
 
 COCO = "yolov8n_coco_folded.safetensors"
 PACK = Path(__file__).parents[3] / "artifacts" / "compact"
-TOWER_MINUTES, TEACHER_MINUTES, LEFT_OUT_MINUTES = 150.0, 100.0, 100.0
+TOWER_MINUTES, LEFT_OUT_MINUTES = 210.0, 100.0
+TRUNK = 0.3
+"""Of the tower's time; the branches share the rest."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,12 +24,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=PACK, help="the pack's folder; replaced whole (%(default)s)")
     parser.add_argument("--samples", type=Path, default=SAMPLES, help="golden photographs (%(default)s)")
     parser.add_argument("--minutes", type=float, default=TOWER_MINUTES, help="for the tower's training (%(default)s)")
-    parser.add_argument(
-        "--teacher-minutes",
-        type=float,
-        default=TEACHER_MINUTES,
-        help="for the training of each of its two teachers; 0 to do without (%(default)s)",
-    )
     parser.add_argument(
         "--left-out-minutes",
         type=float,
@@ -45,15 +41,15 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"{coco}: no COCO weights for YOLOv8n there; name the file with --coco")
     # Not at the top: measuring and packing work where no training library is installed.
     from .recipe import Places, Recipe, make
+    from .train import TrainSettings
 
     recipe = Recipe()
-    left_out = replace(recipe.training, minutes=options.left_out_minutes) if options.left_out_minutes else None
+    trunk, a_branch = TRUNK * options.minutes, (1 - TRUNK) * options.minutes / recipe.branches
     recipe = replace(
         recipe,
-        training=replace(recipe.training, minutes=options.minutes),
-        teaching=replace(recipe.teaching, minutes=options.teacher_minutes),
-        teachers=recipe.teachers if options.teacher_minutes else (),
-        left_out=left_out,
+        trunk=replace(recipe.trunk, minutes=trunk / recipe.trunk.until),
+        branch=replace(recipe.branch, minutes=a_branch),
+        left_out=replace(TrainSettings(), minutes=options.left_out_minutes) if options.left_out_minutes else None,
     )
     places = Places(options.data, options.work, coco, options.samples, options.out)
     make(places, recipe, release=options.release, workers=options.workers)

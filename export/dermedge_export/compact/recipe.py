@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from . import assemble, detect, export_tower, left_out, measure_detector, train
+from . import assemble, detect, export_tower, left_out, measure_detector, soup, train
 from .augment import AugmentSettings
 from .batches import BatchSettings
 from .data import SOURCES
@@ -19,6 +19,7 @@ from .detect import DetectorSettings
 from .export_tower import ExportSettings
 from .measure_detector import MeasureSettings
 from .network import NetworkSettings, imagenet_weights
+from .soup import SoupSettings
 from .train import TrainSettings
 
 DERMATOSCOPE_ALONE = ("ham", "negative")
@@ -44,10 +45,16 @@ class Recipe:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     batches: BatchSettings = field(default_factory=BatchSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
-    training: TrainSettings = field(default_factory=TrainSettings)
-    # Their probabilities are learned beside the labels at the end; another network and another order of photographs.
-    teachers: tuple[NetworkSettings, ...] = (NetworkSettings("lite0"), NetworkSettings("lite2"))
-    teaching: TrainSettings = field(default_factory=TrainSettings)
+    # The photographs are known by heart after some 30 epochs, and what the rate's end gives has to come before. So
+    # a trunk stops at a third of a long schedule, short cycles of other orders go on from it, and are averaged.
+    trunk: TrainSettings = field(default_factory=lambda: TrainSettings(epochs=49, sizes=((1.0, 128),), until=0.35))
+    branch: TrainSettings = field(
+        default_factory=lambda: TrainSettings(
+            epochs=12, sizes=((1.0, 160),), freeze_after=0.0, rate=5e-4, head_rate=1.5e-3
+        )
+    )
+    branches: int = 4
+    averaging: SoupSettings = field(default_factory=SoupSettings)
     # The cheapest network will do to tell how the recipe takes to cameras that it never saw.
     left_out_network: NetworkSettings = field(default_factory=lambda: NetworkSettings("lite0"))
     left_out: TrainSettings | None = field(default_factory=TrainSettings)
@@ -76,7 +83,8 @@ class Stage:
 
 def stages(places: Places, recipe: Recipe, *, release: str, workers: int) -> list[Stage]:
     data, work = places.data, places.work
-    tower, other = work / "tower" / "last.pt", work / "left-out" / "last.pt"
+    trunk, tower, other = work / "trunk" / "last.pt", work / "tower.pt", work / "left-out" / "last.pt"
+    branches = [work / f"branch-{number}" / "last.pt" for number in range(1, recipe.branches + 1)]
     tower_pack, detector_pack, detector = work / "tower-pack", work / "detector-pack", work / "detector"
     unseen = work / "left-out.json" if recipe.left_out else None
     dataset, best = detector / "scenes" / "data.yaml", detector / "run" / "weights" / "best.pt"
@@ -89,18 +97,18 @@ def stages(places: Places, recipe: Recipe, *, release: str, workers: int) -> lis
         assert unseen is not None
         unseen.write_text(json.dumps(left_out.measure(other, data), indent=1) + "\n")
 
-    def teach(out: Path, network: NetworkSettings, seed: int) -> Callable[[], None]:
-        return lambda: trained(out, network, replace(recipe.teaching, seed=seed), tuple(SOURCES))
+    def branch(out: Path, seed: int) -> Callable[[], None]:
+        settings = replace(recipe.branch, start_from=trunk, seed=seed)
+        return lambda: trained(out, recipe.network, settings, tuple(SOURCES))
 
-    teachers = [work / f"teacher-{number}" / "last.pt" for number in range(1, len(recipe.teachers) + 1)]
-    training = replace(recipe.training, teachers=tuple(teachers))
     plan = [
         # The trainings know themselves what is left of them.
-        *(Stage(f"{path.parent.name}: train", recipe.teaching.minutes, None, (),
-                teach(path.parent, network, training.seed + number))
-          for number, (path, network) in enumerate(zip(teachers, recipe.teachers, strict=True), 1)),
-        Stage("tower: train", training.minutes, None, (),
-              lambda: trained(tower.parent, recipe.network, training, tuple(SOURCES))),
+        Stage("trunk: train", _minutes(recipe.trunk), None, (),
+              lambda: trained(trunk.parent, recipe.network, recipe.trunk, tuple(SOURCES))),
+        *(Stage(f"{path.parent.name}: train", _minutes(recipe.branch), None, (),
+                branch(path.parent, recipe.trunk.seed + number)) for number, path in enumerate(branches, 1)),
+        Stage("tower: average the branches", None, tower, tuple(branches),
+              lambda: soup.cook(data, branches, tower, recipe.averaging)),
         Stage("tower: quantize and calibrate", EXPORT, tower_pack / "scoring.json", (tower,),
               lambda: export_tower.export(data, tower, tower_pack, recipe.export)),
     ]  # fmt: skip
@@ -122,6 +130,10 @@ def stages(places: Places, recipe: Recipe, *, release: str, workers: int) -> lis
               lambda: assemble.assemble(tower_pack, detector_pack, data, places.samples, places.out, release=release,
                                         workers=workers, left_out=unseen)),
     ]  # fmt: skip
+
+
+def _minutes(settings: TrainSettings) -> float | None:
+    return None if settings.minutes is None else settings.minutes * settings.until
 
 
 def make(places: Places, recipe: Recipe, *, release: str, workers: int) -> None:

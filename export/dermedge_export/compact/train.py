@@ -33,6 +33,8 @@ class TrainSettings:
     steps: int = 128
     # When set, the schedule runs over this time instead of a number of epochs (for a shared machine).
     minutes: float | None = None
+    # Share of the schedule at which the run ends: a trunk stops while its rate is still high, for branches to go on.
+    until: float = 1.0
     # (share of the run, crop size): small crops first, the size of the runtime last. 192 px gain nothing on
     # photographs as small as these, and a tower learns half as much again at 160 in the same time.
     sizes: tuple[tuple[float, int], ...] = ((0.4, 128), (1.0, 160))
@@ -171,7 +173,7 @@ def train(
         epoch, spent = int(state["epoch"]), float(state.get("spent", 0.0))
     clock = Clock(settings, spent, time.time())
     log = (out / "log.jsonl").open("a", buffering=1)
-    while clock.progress(epoch * settings.steps) < 1:
+    while clock.progress(epoch * settings.steps) < settings.until:
         size, start, losses = size_at(clock.progress(epoch * settings.steps), settings), time.time(), []
         np.random.seed(settings.seed * 1000 + epoch)
         torch.manual_seed(settings.seed * 1000 + epoch)
@@ -184,7 +186,7 @@ def train(
         for index in range(settings.steps):
             step = epoch * settings.steps + index
             progress = clock.progress(step)
-            if progress >= 1:
+            if progress >= settings.until:
                 break
             for group in optimiser.param_groups:
                 group["lr"] = group["peak"] * rate_factor(step, progress, settings)
@@ -200,7 +202,7 @@ def train(
         epoch += 1
         entry: dict[str, object] = {"epoch": epoch, "size": size, "loss": round(float(np.mean(losses)), 4)}
         entry |= {"seconds": round(time.time() - start), "progress": round(progress, 3)}
-        if epoch % settings.evaluate_every == 0 or progress >= 1:
+        if epoch % settings.evaluate_every == 0 or progress >= settings.until:
             found = figures(held_out, predict(average, held_out, size, bf16))
             entry |= {k: round(v, 4) for k, v in found.items()}
         log.write(json.dumps(entry) + "\n")

@@ -28,6 +28,7 @@ from dermedge_export.compact.export_tower import ExportSettings
 from dermedge_export.compact.measure_detector import MeasureSettings
 from dermedge_export.compact.network import NetworkSettings
 from dermedge_export.compact.recipe import Places, Recipe, make
+from dermedge_export.compact.soup import SoupSettings
 from dermedge_export.compact.train import TrainSettings
 
 COMPACT = Path(__file__).parents[3] / "artifacts" / "compact"
@@ -36,9 +37,10 @@ SHORT = TrainSettings(epochs=3, steps=16, sizes=((1.0, 64),), freeze_after=0.0, 
 TINY = Recipe(
     network=LITE0,
     batches=BatchSettings(batch=24, ham=0.5, isic=0.1, pad=0.3),
-    training=SHORT,
-    teachers=(LITE0,),
-    teaching=replace(SHORT, epochs=1, steps=4),
+    trunk=replace(SHORT, epochs=4, until=0.5),
+    branch=replace(SHORT, epochs=2),
+    branches=2,
+    averaging=SoupSettings(size=64, batches=4),
     left_out_network=LITE0,
     left_out=TrainSettings(epochs=1, steps=2, sizes=((1.0, 64),), evaluate_every=9),
     export=ExportSettings(size=64, views=1, compared_views=(1,), calibration_crops=40, balanced_accuracy_cost=1.0,
@@ -91,13 +93,14 @@ def killed_in_the_middle_of(stage: Path, room: Path) -> None:
 def test_a_build_that_is_killed_twice_still_ends_in_a_pack_that_scans(
     room: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    killed_in_the_middle_of(room / "work" / "tower" / "last.pt", room)
+    killed_in_the_middle_of(room / "work" / "branch-1" / "last.pt", room)
     killed_in_the_middle_of(room / "work" / "detector" / "scenes" / "images", room)
-    tower = (room / "work" / "tower" / "last.pt").read_bytes()
+    tower = (room / "work" / "tower.pt").read_bytes()
     build(room)
     said = capsys.readouterr().out
+    assert "tower: average the branches              done" in said
     assert "tower: quantize and calibrate            done" in said
-    assert (room / "work" / "tower" / "last.pt").read_bytes() == tower, "the finished tower was trained again"
+    assert (room / "work" / "tower.pt").read_bytes() == tower, "the finished tower was trained again"
     pack = verify(room / "compact")
     assert not card.differs(pack.folder, PROSE)
     assert "## Cameras never seen" in (pack.folder / "MODEL_CARD.md").read_text()

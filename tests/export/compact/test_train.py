@@ -127,6 +127,17 @@ def test_a_run_answers_to_its_teachers_too_and_says_what_it_was_trained_on(
     assert torch.load(tmp_path / "taught" / "last.pt", weights_only=True)["sources"] == list(SOURCES)
 
 
+def test_a_trunk_ends_early_in_its_schedule_and_a_branch_goes_on_from_it(data: Path, tmp_path: Path) -> None:
+    run(data, tmp_path / "trunk", replace(SETTINGS, until=0.5))
+    trunk = torch.load(tmp_path / "trunk" / "last.pt", weights_only=True)
+    assert trunk["epoch"] == 2
+    assert trunk["optimiser"]["param_groups"][0]["lr"] > 0.5 * SETTINGS.rate
+    still = replace(SETTINGS, epochs=1, rate=0.0, head_rate=0.0, start_from=tmp_path / "trunk" / "last.pt")
+    run(data, tmp_path / "branch", still)
+    branch = torch.load(tmp_path / "branch" / "last.pt", weights_only=True)
+    torch.testing.assert_close(branch["average"]["projection.weight"], trunk["average"]["projection.weight"])
+
+
 @pytest.mark.parametrize(
     ("step", "progress", "factor"), [(0, 0.0, 0.1), (9, 0.0, 1.0), (50, 0.5, 0.505), (99, 1.0, 0.01), (120, 1.4, 0.01)]
 )
