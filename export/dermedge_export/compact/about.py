@@ -90,8 +90,9 @@ TRAINING = """\
 ends in a normalised embedding that is compared by cosine with one vector per modality and condition, with \
 vectors of what is no lesion, and with one vector per modality; all of them are learned. Class imbalance \
 is met by logit adjustment; augmentation turns, scales, recolours, blurs, compresses and draws hair, ink, \
-rulers, bubbles and dark corners; towards the end it also learns what two other towers, trained alike, say of \
-the same crops; the weights shipped are an average over training.
+rulers, bubbles and dark corners. Several runs of different length and order go on from one trunk, and the \
+weights shipped are their average; two of them also learned, towards their end, what other towers said of the \
+same crops.
 - **Detector**: YOLOv8n from COCO weights, one class, trained on the boxes of HAM10000 and PAD-UFES-20, on \
 scenes composed of lesions on larger skin, and on photographs without any.
 - **Segmenter**: LiteMedSAM as published, prompted with the detector's box.

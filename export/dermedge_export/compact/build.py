@@ -12,9 +12,7 @@ from .assemble import SAMPLES
 
 COCO = "yolov8n_coco_folded.safetensors"
 PACK = Path(__file__).parents[3] / "artifacts" / "compact"
-TOWER_MINUTES, LEFT_OUT_MINUTES = 210.0, 100.0
-TRUNK = 0.3
-"""Of the tower's time; the branches share the rest."""
+TOWER_MINUTES, LEFT_OUT_MINUTES = 330.0, 100.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,11 +42,15 @@ def run(options: argparse.Namespace) -> int:
     from .train import TrainSettings
 
     recipe = Recipe()
-    trunk, a_branch = TRUNK * options.minutes, (1 - TRUNK) * options.minutes / recipe.branches
+    epochs = recipe.trunk.epochs * recipe.trunk.until + sum(branch.epochs for branch in recipe.branches)
+
+    def timed(settings: TrainSettings) -> TrainSettings:
+        return replace(settings, minutes=options.minutes * settings.epochs / epochs)
+
     recipe = replace(
         recipe,
-        trunk=replace(recipe.trunk, minutes=trunk / recipe.trunk.until),
-        branch=replace(recipe.branch, minutes=a_branch),
+        trunk=timed(recipe.trunk),
+        branches=tuple(map(timed, recipe.branches)),
         left_out=replace(TrainSettings(), minutes=options.left_out_minutes) if options.left_out_minutes else None,
     )
     places = Places(options.data, options.work, coco, options.samples, options.out)

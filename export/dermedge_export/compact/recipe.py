@@ -27,6 +27,14 @@ DERMATOSCOPE_ALONE = ("ham", "negative")
 SCENES, DETECTOR_EPOCH, EXPORT, MEASURING, ASSEMBLING = 8, 9, 8, 6, 5
 
 
+# A trunk stops at a third of its schedule, its rate still high; branches end the schedule, each in an order of its own,
+# and are averaged. Short ones stop before the photographs are known by heart, which is better for phones and rare
+# classes; long ones are better for melanoma and for other cameras; their average is better than either.
+TRUNK = TrainSettings(epochs=49, sizes=((1.0, 128),), until=0.35)
+LONG = TrainSettings(epochs=32, sizes=((0.25, 128), (1.0, 160)), freeze_after=0.0, rate=5e-4, head_rate=1.5e-3)
+SHORT = replace(LONG, epochs=12, sizes=((1.0, 160),))
+
+
 @dataclass(frozen=True)
 class Places:
     """Where a build takes what, and leaves what."""
@@ -45,15 +53,8 @@ class Recipe:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     batches: BatchSettings = field(default_factory=BatchSettings)
     augment: AugmentSettings = field(default_factory=AugmentSettings)
-    # The photographs are known by heart after some 30 epochs, and what the rate's end gives has to come before. So
-    # a trunk stops at a third of a long schedule, short cycles of other orders go on from it, and are averaged.
-    trunk: TrainSettings = field(default_factory=lambda: TrainSettings(epochs=49, sizes=((1.0, 128),), until=0.35))
-    branch: TrainSettings = field(
-        default_factory=lambda: TrainSettings(
-            epochs=12, sizes=((1.0, 160),), freeze_after=0.0, rate=5e-4, head_rate=1.5e-3
-        )
-    )
-    branches: int = 4
+    trunk: TrainSettings = TRUNK
+    branches: tuple[TrainSettings, ...] = (LONG, LONG, SHORT, SHORT)
     averaging: SoupSettings = field(default_factory=SoupSettings)
     # The cheapest network will do to tell how the recipe takes to cameras that it never saw.
     left_out_network: NetworkSettings = field(default_factory=lambda: NetworkSettings("lite0"))
@@ -84,7 +85,7 @@ class Stage:
 def stages(places: Places, recipe: Recipe, *, release: str, workers: int) -> list[Stage]:
     data, work = places.data, places.work
     trunk, tower, other = work / "trunk" / "last.pt", work / "tower.pt", work / "left-out" / "last.pt"
-    branches = [work / f"branch-{number}" / "last.pt" for number in range(1, recipe.branches + 1)]
+    branches = [work / f"branch-{number}" / "last.pt" for number, _ in enumerate(recipe.branches, 1)]
     tower_pack, detector_pack, detector = work / "tower-pack", work / "detector-pack", work / "detector"
     unseen = work / "left-out.json" if recipe.left_out else None
     dataset, best = detector / "scenes" / "data.yaml", detector / "run" / "weights" / "best.pt"
@@ -97,16 +98,16 @@ def stages(places: Places, recipe: Recipe, *, release: str, workers: int) -> lis
         assert unseen is not None
         unseen.write_text(json.dumps(left_out.measure(other, data), indent=1) + "\n")
 
-    def branch(out: Path, seed: int) -> Callable[[], None]:
-        settings = replace(recipe.branch, start_from=trunk, seed=seed)
-        return lambda: trained(out, recipe.network, settings, tuple(SOURCES))
+    def branch(out: Path, settings: TrainSettings, seed: int) -> Callable[[], None]:
+        return lambda: trained(out, recipe.network, replace(settings, start_from=trunk, seed=seed), tuple(SOURCES))
 
     plan = [
         # The trainings know themselves what is left of them.
         Stage("trunk: train", _minutes(recipe.trunk), None, (),
               lambda: trained(trunk.parent, recipe.network, recipe.trunk, tuple(SOURCES))),
-        *(Stage(f"{path.parent.name}: train", _minutes(recipe.branch), None, (),
-                branch(path.parent, recipe.trunk.seed + number)) for number, path in enumerate(branches, 1)),
+        *(Stage(f"{path.parent.name}: train", _minutes(settings), None, (),
+                branch(path.parent, settings, recipe.trunk.seed + number))
+          for number, (path, settings) in enumerate(zip(branches, recipe.branches, strict=True), 1)),
         Stage("tower: average the branches", None, tower, tuple(branches),
               lambda: soup.cook(data, branches, tower, recipe.averaging)),
         Stage("tower: quantize and calibrate", EXPORT, tower_pack / "scoring.json", (tower,),
