@@ -43,7 +43,7 @@ class DetectorSettings:
     blank: int = 200
     validation_dermoscopy: int = 300
     validation_composed: int = 100
-    epochs: int = 16
+    epochs: int = 7
     batch: int = 16
     learning_rate: float = 1e-3
     seed: int = 7
@@ -228,7 +228,7 @@ def train(dataset: Path, weights: Path, out: Path, settings: DetectorSettings) -
         "device": "cpu",
         "optimizer": "AdamW", "lr0": settings.learning_rate, "lrf": 0.02, "cos_lr": True, "warmup_epochs": 0.3,
         "warmup_bias_lr": 0.0, "weight_decay": 5e-4, "seed": settings.seed, "amp": False, "plots": False,
-        "workers": 0, "close_mosaic": 3, "mosaic": 0.35, "degrees": 0.0, "translate": 0.1, "scale": 0.35,
+        "workers": 0, "close_mosaic": 2, "mosaic": 0.35, "degrees": 0.0, "translate": 0.1, "scale": 0.35,
         "fliplr": 0.5, "flipud": 0.5, "hsv_h": 0.015, "hsv_s": 0.4, "hsv_v": 0.3, "pretrained": False, "save": True,
         "save_period": 1, "patience": 0, "verbose": True,
     }  # fmt: skip

@@ -3,8 +3,9 @@
 The rules, for each modality, over the lesions that were judged; masses are those of the surest one:
 - refer: the highest malignant mass that keeps 95 % of the lesions whose label is malignant throughout;
 - refer_premalignant: the highest referral mass that keeps 95 % of the malignant and premalignant lesions;
-- unclear: the highest referral mass that keeps 98 % of them; where that leaves fewer than 60 % of the benign
-  lesions below it, it rises until they are, but keeps 96 %; never above the two cuts for a referral;
+- unclear: the lowest referral mass that 60 % of the benign lesions stay below, since what they do not need is caution
+  for the others; lower where it would keep fewer than 96 % of the malignant and premalignant lesions; never above
+  the two cuts for a referral;
 - urgent: the lowest malignant mass that 95 % of the benign lesions stay below, never below the referral's.
 No cut lies above the runtime's own fixed ceilings, where it would do nothing. A cut cannot make up for a lesion
 that was not found: trying to would refer everybody. The sensitivities stated beside the cuts count it as missed.
@@ -33,8 +34,7 @@ class Aims:
     """What the cuts are chosen for."""
 
     refer: float = 0.95
-    unclear: float = 0.98
-    unclear_least: float = 0.96
+    unclear: float = 0.96
     spared: float = 0.6
     """Benign lesions that `unclear` should not reach."""
     urgent_specificity: float = 0.95
@@ -100,8 +100,7 @@ def choose_levels(masses: Masses, aims: Aims = AIMS) -> Triage:
     refer = min(masses.keeping(masses.cancer, masses.malignant, aims.refer), NEVER_REASSURING)
     premalignant = min(masses.keeping(masses.worrying, masses.referral, aims.refer), NEVER_REASSURING_PREMALIGNANT)
     spared = cut_for_specificity(~masses.benign[masses.judged], masses.referral[masses.judged], aims.spared)
-    unclear = max(masses.keeping(masses.worrying, masses.referral, aims.unclear), spared)
-    unclear = min(masses.keeping(masses.worrying, masses.referral, aims.unclear_least), unclear, refer, premalignant)
+    unclear = min(masses.keeping(masses.worrying, masses.referral, aims.unclear), spared, refer, premalignant)
     urgent = cut_for_specificity(
         ~masses.benign[masses.judged], masses.malignant[masses.judged], aims.urgent_specificity
     )
