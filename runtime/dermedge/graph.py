@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(float16)
           "tensor(int8)": "int8", "tensor(bool)": "bool"}
 
 HINT = "Run dermedge doctor: this machine and this pack may not fit together."
+
+SPIN_US = "200"
+"""Microseconds that a thread waits awake for the next operation, most of which come sooner than it could be woken."""
 
 M_MMAP_THRESHOLD, LARGE_BLOCK = -3, 1 << 20
 """The C library's name for a limit, and the bytes from which --low-memory has freed memory go back at once."""
@@ -136,14 +140,24 @@ def _options(settings: GraphSettings) -> SessionOptions:
     options.inter_op_num_threads = 1
     # Fatal only: every error also comes as an exception, and a person should read it once.
     options.log_severity_level = 4
-    # Two sessions take turns in one process: spinning threads of the idle one starve the busy one.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    waits = _waits_briefly(onnx_runtime().__version__)
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if waits else "0")
+    options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN_US)
     if settings.low_memory:
         options.enable_cpu_mem_arena = False
         options.enable_mem_pattern = False
         options.add_session_config_entry("session.disable_prepacking", "1")
         _give_back_what_is_freed()
     return options
+
+
+def _waits_briefly(version: str) -> bool:
+    """Whether this ONNX Runtime bounds how long a thread spins for work before it sleeps; before 1.26 none did.
+
+    Unbounded, it is no choice: two sessions take turns in one process, and the idle one's threads would starve the
+    busy one's.
+    """
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2]) >= (1, 26)
 
 
 def _give_back_what_is_freed() -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -94,6 +95,18 @@ def test_several_threads_get_their_own_answers() -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(ask, range(1, 200))) == pytest.approx([1 / n for n in range(1, 200)])
+
+
+def test_threads_without_work_soon_sleep() -> None:
+    graph = Graph.open(reciprocal(), GraphSettings(provider="cpu", threads=4), INPUTS, OUTPUTS)
+    rows = np.ones((500_000, 2), np.float32)
+    awake = 0.0
+    for _ in range(20):
+        graph.run({"x": rows})
+        before = time.process_time()
+        time.sleep(0.02)
+        awake += time.process_time() - before
+    assert awake < 20 * 3 * 0.002  # three waiting threads, 200 microseconds each, with room for a busy machine
 
 
 @pytest.mark.parametrize(
