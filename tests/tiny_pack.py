@@ -115,6 +115,7 @@ def build(
             "context": CONTEXT,
             "padding": list(PADDING),
             "views": views,
+            "closer": None,
         },
         "conditions": [
             {"id": id, "name": name, "group": group, "severity": severity, "prompts": [f"a spot like a {id}"]}

@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from .data import CONTEXT, Box, Photo, Pixels, square_for_box
+from .data import TRAINED_CONTEXT, Box, Photo, Pixels, square_for_box
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class AugmentSettings:
     cast: float = 0.1
     gamma: float = 0.18
     phone_light: float = 0.25
+    surroundings: float = 0.35
 
 
 def random_crop(photo: Photo, size: int, rng: np.random.Generator, settings: AugmentSettings) -> Pixels:
@@ -67,7 +68,7 @@ def _jittered_square(
     centre_x, centre_y = (x0 + x1) / 2 + shift_x, (y0 + y1) / 2 + shift_y
     half_x, half_y = (x1 - x0) * grow_x, (y1 - y0) * grow_y
     moved = (centre_x - half_x, centre_y - half_y, centre_x + half_x, centre_y + half_y)
-    context = CONTEXT * math.exp(rng.uniform(*settings.context_range))
+    context = TRAINED_CONTEXT * math.exp(rng.uniform(*settings.context_range))
     return square_for_box(moved, pixels.shape[1], pixels.shape[0], context)
 
 
@@ -169,6 +170,26 @@ def _ruler(draw: ImageDraw.ImageDraw, size: int, rng: np.random.Generator) -> No
         at = index * gap
         line = (at, edge, at, edge + reach) if along_x else (edge, at, edge + reach, at)
         draw.line(line, fill=(20, 20, 20, 200), width=1)
+
+
+def foreign_surroundings(
+    batch: Tensor, partner: Tensor, generator: torch.Generator, settings: AugmentSettings
+) -> Tensor:
+    """Now and then the middle of a crop amid its partner's surroundings: what lies around a lesion is no clue.
+
+    A crop whose partner is itself stays as it is.
+    """
+    count, _, size, _ = batch.shape
+
+    def drawn() -> Tensor:
+        return torch.rand(count, 1, 1, 1, generator=generator)
+
+    axis = torch.linspace(-1, 1, size)
+    distance = torch.hypot(axis.view(1, 1, 1, -1), axis.view(1, 1, -1, 1))
+    # The lesion's longer side is some seven tenths of the crop: the circle reaches a little beyond it.
+    radius, softness = 0.76 + 0.16 * drawn(), 0.02 + 0.06 * drawn()
+    foreign = torch.sigmoid((distance - radius) / softness) * (drawn() < settings.surroundings).float()
+    return batch + foreign * (batch[partner] - batch)
 
 
 def _per_image(count: int, generator: torch.Generator, spread: float) -> Tensor:

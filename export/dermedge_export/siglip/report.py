@@ -107,7 +107,8 @@ def in_words(document: Mapping[str, Any]) -> str:
     parts += [
         "## Made",
         rows(("step", "seconds"), [(step, f"{s:.1f}") for step, s in document["seconds"].items()]),
-        f"Peak memory of the export {document['peak_mb']:.0f} MB. With "
+        f"Peak memory of the exporting process {document['peak_mb']:.0f} MB; each graph was measured in a process of "
+        "its own beside it, whose peak is in the table above. With "
         + ", ".join(f"{name} {version}" for name, version in sorted(document["made_with"].items())) + ".",
         "## Licences",
         rows(("part", "licence", "notice"), [(x["applies_to"], x["name"], x["notice"]) for x in document["licences"]]),

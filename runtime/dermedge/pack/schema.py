@@ -10,6 +10,7 @@ from dataclasses import is_dataclass
 from typing import Any, Literal
 
 from .manifest import SCHEMA_VERSION, Manifest
+from .reading import required
 
 _PLAIN: Mapping[Any, str] = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
@@ -38,7 +39,7 @@ def _record(kind: type, parts: dict[str, Any]) -> dict[str, Any]:
         "description": " ".join((kind.__doc__ or "").split()),
         "type": "object",
         "properties": {name: _shape(hint, parts) for name, hint in hints.items()},
-        "required": list(hints),
+        "required": required(kind),
         "additionalProperties": False,
     }
 
