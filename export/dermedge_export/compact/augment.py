@@ -35,7 +35,6 @@ class AugmentSettings:
     cast: float = 0.1
     gamma: float = 0.18
     phone_light: float = 0.25
-    surroundings: float = 0.35
 
 
 def random_crop(photo: Photo, size: int, rng: np.random.Generator, settings: AugmentSettings) -> Pixels:
@@ -170,26 +169,6 @@ def _ruler(draw: ImageDraw.ImageDraw, size: int, rng: np.random.Generator) -> No
         at = index * gap
         line = (at, edge, at, edge + reach) if along_x else (edge, at, edge + reach, at)
         draw.line(line, fill=(20, 20, 20, 200), width=1)
-
-
-def foreign_surroundings(
-    batch: Tensor, partner: Tensor, generator: torch.Generator, settings: AugmentSettings
-) -> Tensor:
-    """Now and then the middle of a crop amid its partner's surroundings: what lies around a lesion is no clue.
-
-    A crop whose partner is itself stays as it is.
-    """
-    count, _, size, _ = batch.shape
-
-    def drawn() -> Tensor:
-        return torch.rand(count, 1, 1, 1, generator=generator)
-
-    axis = torch.linspace(-1, 1, size)
-    distance = torch.hypot(axis.view(1, 1, 1, -1), axis.view(1, 1, -1, 1))
-    # The lesion's longer side is some seven tenths of the crop: the circle reaches a little beyond it.
-    radius, softness = 0.76 + 0.16 * drawn(), 0.02 + 0.06 * drawn()
-    foreign = torch.sigmoid((distance - radius) / softness) * (drawn() < settings.surroundings).float()
-    return batch + foreign * (batch[partner] - batch)
 
 
 def _per_image(count: int, generator: torch.Generator, spread: float) -> Tensor:

@@ -15,7 +15,7 @@ from torch.utils.data import IterableDataset
 
 from dermedge import MODALITIES
 
-from .augment import AugmentSettings, foreign_surroundings, photometric, random_crop, view
+from .augment import AugmentSettings, photometric, random_crop, view
 from .data import CONDITIONS, REJECTS, Photo, Pixels, bare_skin_square
 
 
@@ -68,15 +68,6 @@ def sampled_priors(samplers: dict[str, Sampler], settings: BatchSettings) -> NDA
     mass /= np.maximum(mass.sum(1, keepdims=True), 1e-9)
     priors = np.maximum(mass, settings.unseen_prior)
     return np.asarray(priors / priors.sum(1, keepdims=True), np.float32)
-
-
-def partners(modality: Tensor, lesion: Tensor, generator: torch.Generator) -> Tensor:
-    """Another lesion of the same modality for each lesion, by chance itself; everything else is its own."""
-    partner = torch.arange(len(modality))
-    for world in range(len(MODALITIES)):
-        members = (lesion & (modality == world)).nonzero().flatten()
-        partner[members] = members[torch.randperm(len(members), generator=generator)]
-    return partner
 
 
 class TrainingBatches(IterableDataset[Batch]):
@@ -140,9 +131,7 @@ class TrainingBatches(IterableDataset[Batch]):
         for row, conditions in enumerate(allowed):
             mask[row, list(conditions)] = 1
         pixels_tensor = torch.from_numpy(np.stack(crops)).permute(0, 3, 1, 2).float()
-        partner = partners(torch.tensor(modality), torch.tensor(reject) < 0, generator)
-        mixed = foreign_surroundings(pixels_tensor, partner, generator, self.augment)
-        light = photometric(mixed, generator, self.augment)
+        light = photometric(pixels_tensor, generator, self.augment)
         return Batch(light.round().to(torch.uint8), mask, torch.tensor(modality), torch.tensor(reject))
 
     def _nothing(self, rng: np.random.Generator) -> tuple[Pixels, int]:

@@ -115,17 +115,6 @@ def test_black_and_white_frames_stay_finite() -> None:
         assert photometric(flat, torch.Generator().manual_seed(seed), ALL).isfinite().all()
 
 
-def test_surroundings_come_from_the_partner_and_the_middle_stays() -> None:
-    before = torch.stack([torch.full((3, SIZE, SIZE), value) for value in (10.0, 200.0, 90.0)])
-    settings, partner = replace(NONE, surroundings=1.0), torch.tensor([1, 0, 2])
-    after = augment.foreign_surroundings(before, partner, torch.Generator().manual_seed(0), settings)
-    middle, corner = SIZE // 2, 0
-    assert after[:, 0, middle, middle].tolist() == pytest.approx([10, 200, 90], abs=1)
-    assert after[:, 0, corner, corner].tolist() == pytest.approx([200, 10, 90], abs=1)
-    never = augment.foreign_surroundings(before, partner, torch.Generator(), replace(NONE, surroundings=0.0))
-    assert torch.equal(never, before)
-
-
 def test_a_cutout_hides_a_small_part_of_a_chosen_picture_alone() -> None:
     x = torch.full((2, 3, SIZE, SIZE), 0.5)
     chosen = torch.tensor([1.0, 0.0]).view(2, 1, 1, 1)

@@ -11,7 +11,7 @@ import torch
 import tiny_collections
 from dermedge_export.compact import data
 from dermedge_export.compact.augment import AugmentSettings
-from dermedge_export.compact.batches import BatchSettings, Sampler, TrainingBatches, partners
+from dermedge_export.compact.batches import BatchSettings, Sampler, TrainingBatches
 from dermedge_export.compact.data import Photo, read_photos
 
 SETTINGS = BatchSettings(batch=24, negative=0.1, skin=0.1)
@@ -50,15 +50,6 @@ def test_a_seed_gives_the_same_batches_and_another_gives_others(photos: list[Pho
         assert torch.equal(a.reject, b.reject)
     assert not torch.equal(one[0].crops, other[0].crops)
     assert not torch.equal(one[0].crops, one[1].crops)
-
-
-def test_partners_are_lesions_of_the_same_modality() -> None:
-    modality, lesion = torch.tensor([0, 1, 0, 1, 0, 1] * 4), torch.tensor([True] * 18 + [False] * 6)
-    partner = partners(modality, lesion, torch.Generator().manual_seed(1))
-    assert torch.equal(modality[partner], modality)
-    assert sorted(partner.tolist()) == list(range(24))
-    assert partner[18:].tolist() == list(range(18, 24))
-    assert (partner[:18] != torch.arange(18)).sum() > 9
 
 
 def test_a_source_that_is_not_there_leaves_its_share_to_the_dermatoscope(photos: list[Photo]) -> None:
