@@ -115,7 +115,6 @@ def build(
             "context": CONTEXT,
             "padding": list(PADDING),
             "views": views,
-            "closer": None,
         },
         "conditions": [
             {"id": id, "name": name, "group": group, "severity": severity, "prompts": [f"a spot like a {id}"]}

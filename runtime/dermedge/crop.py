@@ -39,14 +39,6 @@ def square_around(box: Box, width: int, height: int, context: float) -> Box:
     return Box(x0, y0, x0 + side, y0 + side)
 
 
-def part_of(inner: Box, region: Box, size: int) -> Box:
-    """Where a square of the photograph lies in the `size` pixels of the crop of another; cut off at its edges."""
-    factor = size / region.width
-    edges = ((inner.x0 - region.x0, inner.y0 - region.y0), (inner.x1 - region.x0, inner.y1 - region.y0))
-    (x0, y0), (x1, y1) = ((min(max(x * factor, 0.0), size), min(max(y * factor, 0.0), size)) for x, y in edges)
-    return Box(x0, y0, x1, y1)
-
-
 def _start(centre: float, side: float, extent: int) -> float:
     if side > extent:
         return (extent - side) / 2

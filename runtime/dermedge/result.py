@@ -106,8 +106,6 @@ class Crop:
     """size x size x 3."""
     region: Box
     """The square in the original's pixels; where it leaves the photograph it was padded."""
-    close: Box | None = None
-    """The part of it that every second view shows larger, in the crop's own pixels; None where all show all of it."""
 
 
 @dataclass(frozen=True, slots=True)

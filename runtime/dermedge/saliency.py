@@ -41,13 +41,13 @@ def occlusion(
     if not 2 <= cells <= size:
         raise UsageError(f"occlusion needs 2 to {size} cells a side, not {cells}")
     target = vector.astype(np.float64)
-    whole = tower.vectors(crop.pixels[np.newaxis], crop.close)[0] @ target
+    whole = tower.vectors(crop.pixels[np.newaxis])[0] @ target
     heat = np.empty((cells, cells), np.float32)
     for row in range(cells):
         hidden = np.repeat(crop.pixels[np.newaxis], cells, axis=0)
         for column in range(cells):
             hidden[column, _cover(row, cells, size), _cover(column, cells, size)] = GREY
-        heat[row] = whole - tower.vectors(hidden, crop.close) @ target
+        heat[row] = whole - tower.vectors(hidden) @ target
     heat.setflags(write=False)
     return Saliency(condition, heat, crop.region)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from . import saliency as heat
 from .clock import Clock
-from .crop import cut, part_of, square_around
+from .crop import cut, square_around
 from .detector import Detector, by_hand, chosen
 from .errors import PackError, UsageError
 from .graph import GraphSettings, usable_cores
@@ -221,22 +221,16 @@ class Scanner:
 
     def crop(self, photo: Photo, box: Box, context: float | None = None) -> Crop:
         """The square that the tower sees for a lesion at `box`."""
-        context = context or self.pack.manifest.tower.context
-        return self._cut(photo, box, square_around(box, photo.width, photo.height, context))
-
-    def _cut(self, photo: Photo, box: Box, region: Box) -> Crop:
         spec = self.pack.manifest.tower
-        crop = cut(photo, region, spec.size, spec.resample, spec.padding)
-        if spec.closer is None:
-            return crop
-        close = square_around(box, photo.width, photo.height, spec.closer)
-        return replace(crop, close=part_of(close, region, spec.size))
+        region = square_around(box, photo.width, photo.height, context or spec.context)
+        return cut(photo, region, spec.size, spec.resample, spec.padding)
 
     def occlusion(self, scan: Scan, lesion: Lesion) -> Saliency:
         """The slow, model-agnostic heat map for the condition that `lesion.saliency` explains."""
         if lesion.saliency is None:
             raise UsageError("this scan was made without saliency; there is no heat map to check")
-        crop = self._cut(scan.photo, lesion.box, lesion.saliency.region)
+        spec = self.pack.manifest.tower
+        crop = cut(scan.photo, lesion.saliency.region, spec.size, spec.resample, spec.padding)
         vector = self.scorer.vector(lesion.scores.modality, lesion.saliency.condition)
         return heat.occlusion(self.tower, crop, vector, lesion.saliency.condition)
 

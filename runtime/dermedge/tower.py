@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from .crop import RESAMPLING
 from .errors import GraphInvalid
 from .graph import HINT, Contract, Graph, GraphSettings
 from .pack.manifest import TowerSpec
-from .result import Box, Crop, Embedding
+from .result import Crop, Embedding
 
 if TYPE_CHECKING:
     from .pack.verify import VerifiedPack
@@ -22,7 +20,7 @@ VIEWS: tuple[tuple[bool, int], ...] = (
     (False, 0), (True, 0), (True, 2), (False, 2), (False, 1), (False, 3), (True, 1), (True, 3),
 )
 """The eight flips and turns of a square: mirrored or not, then quarter turns. A pack takes the first so many:
-two are the picture and its mirror image, four need no quarter turn. Where a pack looks closer, every second does."""
+two are the picture and its mirror image, four need no quarter turn."""
 
 BATCH = 8
 """Images a run, so that memory stays bounded however many crops are asked for."""
@@ -55,8 +53,8 @@ class Tower:
         return self._graph.provider
 
     def embed(self, crop: Crop) -> Embedding:
-        """One vector for all views of a crop, and the patches in the crop's own orientation and place."""
-        answer = self._graph.run({"crop": self._seen(crop.pixels, crop.close)})
+        """One vector for all views of a crop, and the patches in the crop's own orientation."""
+        answer = self._graph.run({"crop": self._seen(crop.pixels)})
         vectors = self._checked(answer["embedding"])
         grids = _grids(answer["patches"], vectors, self._spec.graph)
         mean = vectors.mean(axis=0)
@@ -65,45 +63,30 @@ class Tower:
             raise GraphInvalid(f"{self._spec.graph}: the views of one crop cancel each other out. {HINT}")
         vector = mean / length
         shares = [_unturned(grid, view) for grid, view in zip(grids, self._views, strict=True)]
-        if crop.close is not None:
-            # Twice as fine as either: what the close views say is said of smaller patches.
-            size = self._spec.size
-            parts = (Box(0, 0, size, size), crop.close)
-            shares = [_placed(grid, parts[i % 2], size, 2 * len(grid)) for i, grid in enumerate(shares)]
         patches = np.mean(shares, axis=0) / length
         # What rounding leaves between the patches and their sum is spread evenly: the sum is a promise.
         patches += (vector - patches.sum(axis=(0, 1))) / (patches.shape[0] * patches.shape[1])
         return Embedding(_frozen(vector), _frozen(patches))
 
-    def vectors(self, crops: NDArray[np.uint8], close: Box | None = None) -> NDArray[np.float32]:
+    def vectors(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The vectors of many crops [N, size, size, 3], without their patches, in bounded memory."""
         a_run = max(1, BATCH // len(self._views))
         rows = []
         for start in range(0, len(crops), a_run):
-            batch = np.concatenate([self._seen(pixels, close) for pixels in crops[start:start + a_run]])
+            batch = np.concatenate([self._seen(pixels) for pixels in crops[start:start + a_run]])
             vectors = self._checked(self._graph.run({"crop": batch}, ["embedding"])["embedding"])
             mean = vectors.reshape(-1, len(self._views), vectors.shape[1]).mean(axis=1)
             rows.append(mean / np.linalg.norm(mean, axis=1, keepdims=True))
         return np.concatenate(rows).astype(np.float32)
 
-    def _seen(self, pixels: NDArray[np.uint8], close: Box | None) -> NDArray[np.uint8]:
-        return views_of(pixels, close, len(self._views), self._spec.resample)
+    def _seen(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return np.stack([turned(pixels, view) for view in self._views])
 
     def _checked(self, embedding: NDArray[np.float32]) -> NDArray[np.float64]:
         vectors = embedding.astype(np.float64)
         if np.abs(np.linalg.norm(vectors, axis=1) - 1).max() > TOLERANCE:
             raise GraphInvalid(f"{self._spec.graph}: an embedding is not of length 1. {HINT}")
         return vectors
-
-
-def views_of(pixels: NDArray[np.uint8], close: Box | None, count: int, resample: str) -> NDArray[np.uint8]:
-    """What the graph is shown of one crop: [count, size, size, 3]."""
-    shown = [pixels, pixels]
-    if close is not None:
-        box = (close.x0, close.y0, close.x1, close.y1)
-        larger = Image.fromarray(pixels).resize(pixels.shape[1::-1], RESAMPLING[resample], box=box)
-        shown[1] = np.asarray(larger)
-    return np.stack([turned(shown[i % 2], view) for i, view in enumerate(VIEWS[:count])])
 
 
 def turned(image: NDArray[np.uint8], view: tuple[bool, int]) -> NDArray[np.uint8]:
@@ -115,23 +98,6 @@ def _unturned(grid: NDArray[np.float64], view: tuple[bool, int]) -> NDArray[np.f
     mirrored, quarters = view
     back = np.rot90(grid, -quarters)
     return back[:, ::-1] if mirrored else back
-
-
-def _placed(grid: NDArray[np.float64], part: Box, size: int, side: int) -> NDArray[np.float64]:
-    """A grid over a part of the crop, its shares laid on side x side patches of the whole: their sum stays."""
-    rows, columns = (_shared(start, stop, len(grid), size, side)
-                     for start, stop in ((part.y0, part.y1), (part.x0, part.x1)))
-    placed: NDArray[np.float64] = np.einsum("ri,cj,ijd->rcd", rows, columns, grid, optimize=True)
-    return placed
-
-
-def _shared(start: float, stop: float, cells: int, size: int, side: int) -> NDArray[np.float64]:
-    """[side, cells]: how much of each cell of a stretch lies in each of `side` patches of the whole."""
-    edges = np.linspace(start, stop, cells + 1) * (side / size)
-    patch = np.arange(side)[:, np.newaxis]
-    inside = (np.minimum(edges[1:], patch + 1) - np.maximum(edges[:-1], patch)).clip(0)
-    share: NDArray[np.float64] = inside / inside.sum(axis=0)
-    return share
 
 
 def _grids(patches: NDArray[np.float32], vectors: NDArray[np.float64], name: str) -> NDArray[np.float64]:

@@ -287,21 +287,6 @@ def test_saliency_sums_up_to_the_cosine_that_was_scored_and_lies_on_the_crop(sca
         assert lesion.saliency.region == square_around(lesion.box, scan.photo.width, scan.photo.height, context)
 
 
-def test_a_pack_that_looks_closer_explains_what_it_scored(tmp_path: Path) -> None:
-    folder = tiny_pack.build(tmp_path, views=2)
-    tiny_pack.edit_manifest(folder, lambda d: d["tower"].update(closer=1.0))
-    with Scanner.open(folder, provider="cpu", threads=1) as scanner:
-        scan = scanner.scan(TWO)
-        for lesion in scan.lesions:
-            assert lesion.saliency is not None
-            crop = scanner.crop(scan.photo, lesion.box)
-            assert crop.close is not None
-            assert crop.close.width == pytest.approx(crop.pixels.shape[1] / tiny_pack.CONTEXT, rel=0.01)
-            vector = scanner.scorer.vector(lesion.scores.modality, lesion.saliency.condition)
-            cosine = float(scanner.tower.embed(crop).vector.astype(np.float64) @ vector)
-            assert float(lesion.saliency.heat.astype(np.float64).sum()) == pytest.approx(cosine, abs=1e-5)
-
-
 def test_a_worrying_lesion_is_explained_by_a_worrying_condition(scanner: Scanner) -> None:
     mixed = scanner.scan(TWO, flags=["growing"])
     groups = {condition.id: condition.group for condition in scanner.pack.manifest.conditions}

@@ -1,13 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import onnx
 import pytest
-from numpy.typing import NDArray
 from onnx import TensorProto, helper
-from PIL import Image
 
 import tiny_graphs
 import tiny_pack
@@ -17,7 +13,7 @@ from dermedge.graph import Graph, GraphSettings
 from dermedge.pack.manifest import TowerSpec
 from dermedge.pack.verify import verify
 from dermedge.result import Box, Crop
-from dermedge.tower import VIEWS, Tower, contract, turned, views_of
+from dermedge.tower import VIEWS, Tower, contract, turned
 from tiny_photo import photo_of
 
 SIZE = tiny_graphs.TOWER_SIZE
@@ -28,12 +24,6 @@ def tower(views: int, model: onnx.ModelProto | None = None) -> Tower:
     spec = TowerSpec("tower.onnx", SIZE, "bilinear", 1.5, (0, 0, 0), views)  # type: ignore[arg-type]
     model = model or tiny_graphs.tower()
     return Tower(Graph.open(model.SerializeToString(), SETTINGS, *contract(spec)), spec)
-
-
-def _prompt(condition: str) -> NDArray[np.float32]:
-    """Where a crop full of a condition's colour lies."""
-    pixels = np.asarray(tiny_pack.plain(tiny_graphs.SPOT_COLOURS[condition], (SIZE, SIZE)))
-    return tower(1).embed(Crop(pixels, Box(0, 0, SIZE, SIZE))).vector
 
 
 @pytest.fixture(scope="module")
@@ -68,44 +58,12 @@ def test_the_eight_views_are_all_different_and_start_with_the_picture_itself(cro
     assert {seen[2], seen[3]} == {crop.pixels[::-1].tobytes(), crop.pixels[::-1, ::-1].tobytes()}
 
 
-CLOSE = Box(6, 4, 34, 32)
-"""Around the melanoma's colour in `crop`."""
-
-
-def test_every_second_view_shows_the_close_part_enlarged(crop: Crop) -> None:
-    seen = views_of(crop.pixels, CLOSE, 4, "bilinear")
-    part = (CLOSE.x0, CLOSE.y0, CLOSE.x1, CLOSE.y1)
-    larger = np.asarray(Image.fromarray(crop.pixels).resize((SIZE, SIZE), Image.Resampling.BILINEAR, box=part))
-    for i, pixels in enumerate((crop.pixels, larger, crop.pixels, larger)):
-        assert seen[i].tobytes() == np.ascontiguousarray(turned(pixels, VIEWS[i])).tobytes()
-
-
-@pytest.mark.parametrize("views", [2, 8])
-def test_what_close_views_say_is_laid_where_they_saw_it(crop: Crop, views: int) -> None:
-    melanoma = _prompt("melanoma")
-    wide, near = tower(views).embed(crop), tower(views).embed(replace(crop, close=CLOSE))
-    assert near.patches.shape == (2 * tiny_graphs.GRID, 2 * tiny_graphs.GRID, tiny_graphs.DIMENSIONS)
-    assert np.abs(near.patches.sum(axis=(0, 1)) - near.vector).max() < 1e-5
-    assert near.vector @ melanoma > wide.vector @ melanoma + 0.05  # it fills the part, and not the crop
-    row, column = np.unravel_index((near.patches @ melanoma).argmax(), near.patches.shape[:2])
-    patch = SIZE / len(near.patches)
-    assert CLOSE.x0 < (column + 0.5) * patch < CLOSE.x1
-    assert CLOSE.y0 < (row + 0.5) * patch < CLOSE.y1
-
-
-def test_a_close_part_that_is_the_whole_crop_changes_nothing(crop: Crop) -> None:
-    plain, whole = tower(4).embed(crop), tower(4).embed(replace(crop, close=Box(0, 0, SIZE, SIZE)))
-    assert np.abs(plain.vector - whole.vector).max() < 1e-6
-    fours = whole.patches.reshape(tiny_graphs.GRID, 2, tiny_graphs.GRID, 2, -1).sum(axis=(1, 3))
-    assert np.abs(fours - plain.patches).max() < 1e-5
-
-
-@pytest.mark.parametrize(("views", "close"), [(1, None), (4, None), (4, CLOSE)])
-def test_many_crops_at_once_get_the_vectors_that_each_gets_alone(crop: Crop, views: int, close: Box | None) -> None:
+@pytest.mark.parametrize("views", [1, 4])
+def test_many_crops_at_once_get_the_vectors_that_each_gets_alone(crop: Crop, views: int) -> None:
     rng = np.random.default_rng(0)
     pictures = np.stack([np.roll(crop.pixels, rng.integers(SIZE, size=2), (0, 1)) for _ in range(19)])
-    together = tower(views).vectors(pictures, close)
-    alone = [tower(views).embed(Crop(picture, crop.region, close)).vector for picture in pictures]
+    together = tower(views).vectors(pictures)
+    alone = [tower(views).embed(Crop(picture, crop.region)).vector for picture in pictures]
     assert np.abs(together - np.stack(alone)).max() < 1e-5
 
 

@@ -146,8 +146,7 @@ def _cuts(entry: Entry, scanner: Scanner, modality: Modality) -> list[Line]:
         ("temperature", f"{manifest.scoring[modality].temperature:.4f}"),
         ("rejection from", f"{manifest.scoring[modality].rejection:.4f}"),
         ("detector from", f"{manifest.detector.confidence:.4f}"),
-        ("crop context", f"{manifest.tower.context:.3f}" + (
-            f", every second view {manifest.tower.closer:.3f}" if manifest.tower.closer else "")),
+        ("crop context", f"{manifest.tower.context:.3f}"),
     ]
 
 

@@ -127,7 +127,6 @@ def read_parts(tower: Path, detector: Path, samples: Path, release: str) -> Pack
             scores["context"],
             tuple(scores["padding"]),
             scores["views"],
-            scores["closer"],
         ),
         detector=DetectorSpec("detector.onnx", found["size"], found["confidence"], found["iou"], found["max_lesions"]),
         segmenter=SegmenterSpec(

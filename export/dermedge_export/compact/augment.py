@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from .data import TRAINED_CONTEXT, Box, Photo, Pixels, square_for_box
+from .data import CONTEXT, Box, Photo, Pixels, square_for_box
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def _jittered_square(
     centre_x, centre_y = (x0 + x1) / 2 + shift_x, (y0 + y1) / 2 + shift_y
     half_x, half_y = (x1 - x0) * grow_x, (y1 - y0) * grow_y
     moved = (centre_x - half_x, centre_y - half_y, centre_x + half_x, centre_y + half_y)
-    context = TRAINED_CONTEXT * math.exp(rng.uniform(*settings.context_range))
+    context = CONTEXT * math.exp(rng.uniform(*settings.context_range))
     return square_for_box(moved, pixels.shape[1], pixels.shape[0], context)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -208,7 +210,8 @@ def weigh(
     """The weighting to take, and all that were tried.
 
     A tower that was trained for balanced classes doubts the common ones too much. The most balanced answers are
-    taken whose confidence is still as often right as it says, where there are enough photographs to tell.
+    taken whose confidence is still as often right as it says, where there are enough photographs to tell, and so is
+    that of all less balanced ones: a single lucky figure between bad ones does not count.
     """
     enough = len(truth) >= settings.enough
     tried = []
@@ -219,10 +222,18 @@ def weigh(
         grouped = group_probabilities(softmax(biased / fit_temperature(biased, truth, groups)), groups)
         error = mean_calibration_error(grouped.max(1), grouped.argmax(1) == truth)
         tried.append(Weighed(weighting, metrics.balanced_accuracy(truth, grouped.argmax(1)), error))
-    right = [w for w in tried if w.calibration_error <= settings.calibration_error]
-    if enough and not right:
-        return min(tried, key=lambda w: w.calibration_error), tuple(tried)
-    return max(right if enough else tried, key=lambda w: w.balanced_accuracy), tuple(tried)
+    return choice(tried, settings.calibration_error) if enough else max(tried, key=by_balance), tuple(tried)
+
+
+def by_balance(weighed: Weighed) -> float:
+    return weighed.balanced_accuracy
+
+
+def choice(tried: Sequence[Weighed], limit: float) -> Weighed:
+    """The best of those that are calibrated, from the least balanced one up to the first that is not."""
+    rising = sorted(tried, key=lambda w: math.inf if w.weighting is None else w.weighting)
+    right = list(itertools.takewhile(lambda w: w.calibration_error <= limit, rising))
+    return max(right, key=by_balance) if right else min(tried, key=lambda w: w.calibration_error)
 
 
 def mean_calibration_error(confidence: Floats, right: Flags) -> float:

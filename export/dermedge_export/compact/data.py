@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dermedge import MODALITIES, UsageError
-from dermedge.crop import cut, part_of, square_around
+from dermedge.crop import cut, square_around
 from dermedge.result import Box as Rectangle
-from dermedge.result import Crop
 from dermedge.result import Photo as Picture
 
 from ..photos import CLASSES, MODALITY, Collection, LabelledPhoto, Stored, find_collections
@@ -54,10 +53,7 @@ Pixels = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
 SIZE, VIEWS = 160, 8
 """Of the crop that the shipped tower looks at, and how often it is turned and mirrored."""
-CONTEXT, CLOSER = 1.7, 1.0
-"""Sides of the crop that the tower looks at and of the part that every second view shows, in sides of the box."""
-TRAINED_CONTEXT = 1.4
-"""What training's random crops vary around."""
+CONTEXT = 1.4
 PADDING = (128, 128, 128)
 RESAMPLE: Literal["bicubic"] = "bicubic"
 WORKING_SIDE = 300
@@ -92,25 +88,18 @@ class Photo:
         return int(self.pixels.shape[1]), int(self.pixels.shape[0])
 
 
-def square_for_box(box: Box, width: int, height: int, context: float) -> Box:
+def square_for_box(box: Box, width: int, height: int, context: float = CONTEXT) -> Box:
     """The square shown to the tower, by the runtime's rule."""
     square = square_around(Rectangle(*box), width, height, context)
     return square.x0, square.y0, square.x1, square.y1
 
 
 def evaluation_crop(photo: Photo, size: int, context: float = CONTEXT) -> Pixels:
-    """The pixels of the crop that the runtime makes of this photograph, given its lesion's box."""
-    return looked_at(photo, size, context).pixels
-
-
-def looked_at(photo: Photo, size: int, context: float = CONTEXT) -> Crop:
-    """The crop, with the part that every second view shows."""
+    """The crop the runtime makes of this photograph, given its lesion's box."""
     width, height = photo.frame
     picture = Picture(photo.image_id, photo.pixels, width, height, 1.0, "pixels")
-    box = Rectangle(*photo.box)
-    square = square_around(box, width, height, context)
-    crop = cut(picture, square, size, RESAMPLE, PADDING)
-    return replace(crop, close=part_of(square_around(box, width, height, CLOSER), square, size))
+    square = square_around(Rectangle(*photo.box), width, height, context)
+    return cut(picture, square, size, RESAMPLE, PADDING).pixels
 
 
 def opened(photo: LabelledPhoto) -> tuple[Pixels, float]:

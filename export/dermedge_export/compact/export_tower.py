@@ -9,7 +9,6 @@ import argparse
 import json
 import shutil
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -18,12 +17,10 @@ import onnx
 from numpy.typing import NDArray
 
 from dermedge import MODALITIES, UsageError
-from dermedge.result import Crop
 
 from .artefacts import probe
 from .calibrate import CalibrationSettings, calibrate_modality, rejection
 from .data import (
-    CLOSER,
     CONDITIONS,
     CONTEXT,
     PADDING,
@@ -34,14 +31,14 @@ from .data import (
     Photo,
     Pixels,
     bare_skin_square,
-    looked_at,
+    evaluation_crop,
     read_photos,
 )
 from .quantize_tower import calibration_crops, quantize
 from .refit import RefitSettings, refit
 from .tower_graph import build, load_tower
 from .validate import Outputs, figures, softmax
-from .views import Vectors, averaged, embed_once, embed_views, session, unit
+from .views import Vectors, averaged, embed_views, session, unit
 from .vocabulary import Vocabulary
 
 
@@ -70,9 +67,9 @@ def validation_photos(data: Path) -> tuple[list[Photo], list[Photo]]:
     return photos, skin
 
 
-def crops_of(photos: list[Photo], size: int) -> list[Crop]:
+def crops_of(photos: list[Photo], size: int) -> Pixels:
     # Bare skin is cut exactly: context would bring the lesion back in.
-    return [looked_at(p, size, 1.0 if p.source == "skin" else CONTEXT) for p in photos]
+    return np.stack([evaluation_crop(p, size, 1.0 if p.source == "skin" else CONTEXT) for p in photos])
 
 
 def centred_cosine(a: Vectors, b: Vectors) -> float:
@@ -91,11 +88,11 @@ def gate(exact: dict[str, float], quantized: dict[str, float], settings: ExportS
     return {"costs": costs, "passed": all(costs[k] <= limit for k, limit in watched.items())}
 
 
-def milliseconds(graph: Path, crop: Crop, threads: int) -> float:
+def milliseconds(graph: Path, crops: Pixels, threads: int) -> float:
     run, times = session(graph, threads), []
     for _ in range(40):
         start = time.perf_counter()
-        run.run(None, {"crop": crop.pixels[np.newaxis]})
+        run.run(None, {"crop": crops[:1]})
         times.append(time.perf_counter() - start)
     return round(float(np.median(times)) * 1000, 2)
 
@@ -128,7 +125,7 @@ def quantize_until_right(
     int8_graph: Path,
     vocabulary: Vocabulary,
     photos: list[Photo],
-    crops: Sequence[Crop],
+    crops: Pixels,
     exact: Vectors,
     settings: ExportSettings,
 ) -> dict[str, object]:
@@ -171,11 +168,11 @@ def export(data: Path, checkpoint: Path, out: Path, settings: ExportSettings) ->
             f"{checked['float_layers']} layers left in float; leave more of them in ExportSettings.float_layers"
         )
     run = session(int8_graph)
-    pixels = np.stack([crop.pixels for crop in crops[:known]])
     views = embed_views(run, crops, max(settings.compared_views))
 
     def embed(seen: Pixels) -> Vectors:
-        return embed_once(run, seen)
+        one: Vectors = embed_views(run, seen, 1)[0]
+        return one
 
     vocabulary, refitted = refit(
         vocabulary, training, photos, averaged(views, settings.views)[:known], settings.size, embed, settings.refit
@@ -194,16 +191,15 @@ def export(data: Path, checkpoint: Path, out: Path, settings: ExportSettings) ->
         "rejects": REJECTS,
         "size": settings.size,
         "context": CONTEXT,
-        "closer": CLOSER if settings.views > 1 else None,
         "padding": PADDING,
         "views": settings.views,
         "modality_scale": vocabulary.modality_scale,
         "scoring": scoring(vocabulary, averaged(views, settings.views), everything, CalibrationSettings()),
         "refit": refitted,
-        "artefacts": probe(photos, pixels, lambda seen: softmax(vocabulary.outputs(embed(seen)).conditions)),
+        "artefacts": probe(photos, crops, lambda seen: softmax(vocabulary.outputs(embed(seen)).conditions)),
         "validation_by_views": {k: {n: round(x, 4) for n, x in v.items()} for k, v in compared.items()},
         "quantization": checked,
-        "speed_ms": {f"{g.stem}_{t}_threads": milliseconds(g, crops[0], t) for g in graphs for t in (1, 2)},
+        "speed_ms": {f"{g.stem}_{t}_threads": milliseconds(g, crops, t) for g in graphs for t in (1, 2)},
         "megabytes": {g.stem: round(g.stat().st_size / 1e6, 2) for g in graphs},
     }
     (fresh / "scoring.json").write_text(json.dumps(card, indent=1) + "\n")

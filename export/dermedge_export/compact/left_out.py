@@ -19,7 +19,7 @@ from dermedge import UsageError
 
 from ..metrics import auc, balanced_accuracy, bootstrap
 from ..photos import LabelledPhoto, find_collections
-from .data import BCC, HAM_LABELS, MEL, SCC, SIZE, SOURCES, VIEWS, in_memory, looked_at
+from .data import BCC, HAM_LABELS, MEL, SCC, SIZE, SOURCES, VIEWS, evaluation_crop, in_memory
 
 LEFT_OUT = ("isic", "pad")
 SHARED = {"MEL": "mel", "BCC": "bcc", "SCC": "akiec", "ACK": "akiec", "NEV": "nv", "SEK": "bkl"}
@@ -94,7 +94,7 @@ def measure(checkpoint: Path, data: Path, trained_on: Sequence[str] | None = Non
             if SOURCES[source] not in collections:
                 raise UsageError(f"{data}: {SOURCES[source]} missing; it is what would be measured")
             photos = [p for p in collections[SOURCES[source]].photos if p.split in ("train", "val")]
-            crops = [looked_at(in_memory(source, photo), SIZE) for photo in photos]
+            crops = np.stack([evaluation_crop(in_memory(source, photo), SIZE) for photo in photos])
             embedding = averaged(embed_views(run, crops, VIEWS), VIEWS)
             probabilities = softmax(vocabulary.outputs(embedding, world=0).conditions)
             sections.append((dermatoscope_section if source == "isic" else phone_section)(photos, probabilities))

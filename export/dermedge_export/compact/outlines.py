@@ -12,7 +12,7 @@ from dermedge.result import Box, Photo
 from dermedge.segmenter import BLACK, prompt
 
 from ..medsam import SIZE, Decoder, Encoder, SegmenterSettings, load_medsam
-from .data import TRAINED_CONTEXT, Pixels, centre_square
+from .data import CONTEXT, Pixels, centre_square
 
 LEAST = 0.002
 """Of the photograph; a smaller outline is a speck beside the lesion, or none at all."""
@@ -29,7 +29,7 @@ class Outliner:
     def mask(self, pixels: Pixels) -> NDArray[np.bool_] | None:
         height, width = pixels.shape[:2]
         box = Box(*centre_square(width, height))
-        region = square_around(box, width, height, TRAINED_CONTEXT)
+        region = square_around(box, width, height, CONTEXT)
         crop = cut(Photo("photo", pixels, width, height, 1.0, "pixels"), region, SIZE, "bilinear", BLACK).pixels
         features = self._encoder(torch.from_numpy(np.array(crop))[None])
         logits = self._decoder(features, torch.from_numpy(prompt(box, region, SIZE)))[0]

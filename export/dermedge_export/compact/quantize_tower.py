@@ -20,9 +20,7 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from dermedge.tower import views_of
-
-from .data import RESAMPLE, Photo, Pixels, looked_at
+from .data import Photo, Pixels, evaluation_crop
 from .tower_graph import TAIL
 
 
@@ -39,15 +37,14 @@ class CropReader(CalibrationDataReader):
 
 
 def calibration_crops(photos: list[Photo], size: int, count: int, seed: int = 0) -> Pixels:
-    """Evenly drawn from every source and label, whole and close by turns, so that no rare look is clipped."""
+    """Evenly drawn from every source and label, so that no rare look is clipped."""
     rng = np.random.default_rng(seed)
     kinds: dict[tuple[str, str], list[Photo]] = {}
     for photo in photos:
         kinds.setdefault((photo.source, photo.label), []).append(photo)
     each = max(1, count // len(kinds))
     chosen = [m[i] for m in kinds.values() for i in rng.permutation(len(m))[:each]]
-    crops = [looked_at(photo, size) for photo in chosen]
-    return np.stack([views_of(crop.pixels, crop.close, 2, RESAMPLE)[i % 2] for i, crop in enumerate(crops)])
+    return np.stack([evaluation_crop(photo, size) for photo in chosen])
 
 
 def kept_in_float(name: str, float_layers: int) -> bool:

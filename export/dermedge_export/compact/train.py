@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 
 from .augment import AugmentSettings
 from .batches import BatchSettings, TrainingBatches
-from .data import SOURCES, TRAINED_CONTEXT, Photo, evaluation_crop, read_photos
+from .data import SOURCES, Photo, evaluation_crop, read_photos
 from .losses import LossSettings, batch_loss
 from .network import NetworkSettings, Tower, early_layers, load_imagenet
 from .tower_graph import load_tower
@@ -71,8 +71,7 @@ def predict(tower: Tower, photos: list[Photo], size: int, bf16: bool) -> Outputs
     rows: list[tuple[Tensor, Tensor, Tensor]] = []
     for start in range(0, len(photos), 64):
         part = photos[start : start + 64]
-        pixels = np.stack([evaluation_crop(p, size, TRAINED_CONTEXT) for p in part])
-        crops = torch.from_numpy(pixels).permute(0, 3, 1, 2)
+        crops = torch.from_numpy(np.stack([evaluation_crop(p, size) for p in part])).permute(0, 3, 1, 2)
         with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
             embedding = tower.embed(crops.float().contiguous(memory_format=torch.channels_last))
         rows.append(tower.logits(embedding.float(), torch.tensor([p.modality for p in part])))

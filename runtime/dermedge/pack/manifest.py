@@ -57,8 +57,6 @@ class TowerSpec:
     """Colour where the square leaves the photograph."""
     views: Literal[1, 2, 4, 8]
     """How many flips and turns of the crop are embedded and averaged."""
-    closer: float | None = None
-    """Every second view shows the crop's part of this context, enlarged; null: all of them show the whole crop."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import math
 import types
 import typing
 from collections.abc import Hashable, Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from typing import Any, Literal, NoReturn, TypeVar
 
 from ..errors import ManifestAltered, ManifestInvalid, SchemaUnknown
@@ -64,22 +64,17 @@ def document_of(value: Any) -> Any:
 
 
 def read_record(kind: type[Record], value: object, where: str) -> Record:
-    """Build one dataclass from a JSON object with exactly its fields; those that came later have a default."""
+    """Build one dataclass from a JSON object with exactly its fields."""
     if not isinstance(value, dict):
         _mismatch(where or "pack.json", "an object", value)
     hints = _hints(typing.cast("Hashable", kind))
     for key in value:
         if key not in hints:
             invalid(_below(where, key), "this runtime knows no such field")
-    for key in required(kind):
+    for key in hints:
         if key not in value:
             invalid(_below(where, key), "the field is missing")
-    return kind(**{key: _read(hints[key], found, _below(where, key)) for key, found in value.items()})
-
-
-def required(kind: type) -> list[str]:
-    """The fields that every pack has had from the first."""
-    return [field.name for field in fields(kind) if field.default is MISSING]
+    return kind(**{key: _read(hint, value[key], _below(where, key)) for key, hint in hints.items()})
 
 
 @functools.cache

@@ -153,10 +153,6 @@ def _check_steps(manifest: Manifest) -> None:
     tower, detector, segmenter = manifest.tower, manifest.detector, manifest.segmenter
     _check_range("tower.size", tower.size, 1, MAX_SIDE)
     _check_range("tower.context", tower.context, 1, 10)
-    if tower.closer is not None:
-        _check_range("tower.closer", tower.closer, 1, 10)
-        if tower.views == 1 or tower.closer >= tower.context:
-            invalid("tower.closer", "it needs a second view and a context above it")
     for i, value in enumerate(tower.padding):
         _check_range(f"tower.padding[{i}]", value, 0, 255)
     _check_positive("vectors.modality_scale", manifest.vectors.modality_scale)

@@ -10,7 +10,6 @@ from dataclasses import is_dataclass
 from typing import Any, Literal
 
 from .manifest import SCHEMA_VERSION, Manifest
-from .reading import required
 
 _PLAIN: Mapping[Any, str] = {str: "string", bool: "boolean", int: "integer", float: "number"}
 
@@ -39,7 +38,7 @@ def _record(kind: type, parts: dict[str, Any]) -> dict[str, Any]:
         "description": " ".join((kind.__doc__ or "").split()),
         "type": "object",
         "properties": {name: _shape(hint, parts) for name, hint in hints.items()},
-        "required": required(kind),
+        "required": list(hints),
         "additionalProperties": False,
     }
 

@@ -43,7 +43,6 @@ def delivered(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "modalities": list(manifest.scoring),
         "size": manifest.tower.size,
         "context": manifest.tower.context,
-        "closer": manifest.tower.closer,
         "padding": list(manifest.tower.padding),
         "views": 1,
         "modality_scale": manifest.vectors.modality_scale,

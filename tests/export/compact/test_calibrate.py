@@ -87,6 +87,22 @@ def test_answers_are_as_balanced_as_their_calibration_allows() -> None:
     assert better and all(w.calibration_error > limit for w in better)
 
 
+@pytest.mark.parametrize(
+    ("errors", "taken"),
+    [
+        # Weightings None, 1, .75, .5, .25, 0: the more balanced, the better the balanced accuracy here.
+        ((0.04, 0.03, 0.02, 0.02, 0.02, 0.02), None),
+        ((0.05, 0.03, 0.02, 0.02, 0.02, 0.02), 1.0),
+        ((0.04, 0.03, 0.09, 0.05, 0.02, 0.02), 0.25),
+        ((0.09, 0.08, 0.07, 0.06, 0.05, 0.06), 0.25),
+    ],
+)
+def test_a_lucky_weighting_among_bad_ones_is_not_taken(errors: tuple[float, ...], taken: float | None) -> None:
+    weightings = (None, *SETTINGS.weightings)
+    tried = [calibrate.Weighed(w, 0.8 - 0.01 * i, e) for i, (w, e) in enumerate(zip(weightings, errors, strict=True))]
+    assert calibrate.choice(tried, 0.04).weighting == taken
+
+
 def test_few_photographs_cannot_choose_a_weighting() -> None:
     logits, truth = of_balanced_training(200)
     taken, tried = calibrate.weigh(logits, truth, SINGLE, [f"{i}" for i in range(200)], SETTINGS)

@@ -54,7 +54,7 @@ def test_the_crop_around_a_box_is_the_runtimes(case: tuple[int, int, tuple[float
     region = square_around(Box(*box), width, height, CONTEXT)
     seen = cut(read_photo(pixels, name="noise"), region, SIZE, RESAMPLE, PADDING).pixels
     np.testing.assert_array_equal(data.evaluation_crop(photo, SIZE), seen)
-    assert data.square_for_box(box, width, height, CONTEXT) == (region.x0, region.y0, region.x1, region.y1)
+    assert data.square_for_box(box, width, height) == (region.x0, region.y0, region.x1, region.y1)
 
 
 def test_no_lesion_and_no_patient_is_in_two_splits(folder: Path) -> None:

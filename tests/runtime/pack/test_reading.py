@@ -31,11 +31,6 @@ def test_a_valid_manifest_is_read_field_by_field(pack: Path) -> None:
     assert document_of(manifest) == tiny_pack.read_manifest(pack)
 
 
-def test_a_pack_from_before_towers_looked_closer_is_read(pack: Path) -> None:
-    tiny_pack.edit_manifest(pack, lambda d: d["tower"].pop("closer"))
-    assert read_manifest(manifest_bytes(pack)).tower.closer is None
-
-
 def test_what_was_read_cannot_be_changed(pack: Path) -> None:
     manifest = read_manifest(manifest_bytes(pack))
     with pytest.raises(FrozenInstanceError):

@@ -124,13 +124,6 @@ BROKEN: dict[str, tuple[Change, str]] = {
         "tower.size: 100000 is not between 1",
     ),
     "context 0.5": (lambda d: d["tower"].update(context=0.5), "tower.context: 0.5 is not between 1"),
-    "closer without a second view": (
-        lambda d: d["tower"].update(closer=1.0), "tower.closer: it needs a second view and a context above it"
-    ),
-    "closer than nothing": (
-        lambda d: d["tower"].update(closer=1.5, views=2), "tower.closer: it needs a second view and a context above it"
-    ),
-    "closer 0.9": (lambda d: d["tower"].update(closer=0.9, views=2), "tower.closer: 0.9 is not between 1"),
     "padding 256": (
         lambda d: d["tower"].update(padding=[0, 256, 0]),
         "tower.padding[1]: 256 is not between 0 and 255",
