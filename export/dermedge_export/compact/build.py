@@ -38,21 +38,11 @@ def run(options: argparse.Namespace) -> int:
     if not coco.is_file():
         raise UsageError(f"{coco}: no COCO weights for YOLOv8n there; name the file with --coco")
     # Not at the top: measuring and packing work where no training library is installed.
-    from .recipe import Places, Recipe, make
+    from .recipe import Places, Recipe, make, within
     from .train import TrainSettings
 
-    recipe = Recipe()
-    epochs = recipe.trunk.epochs * recipe.trunk.until + sum(branch.epochs for branch in recipe.branches)
-
-    def timed(settings: TrainSettings) -> TrainSettings:
-        return replace(settings, minutes=options.minutes * settings.epochs / epochs)
-
-    recipe = replace(
-        recipe,
-        trunk=timed(recipe.trunk),
-        branches=tuple(map(timed, recipe.branches)),
-        left_out=replace(TrainSettings(), minutes=options.left_out_minutes) if options.left_out_minutes else None,
-    )
+    left_out = replace(TrainSettings(), minutes=options.left_out_minutes) if options.left_out_minutes else None
+    recipe = replace(within(Recipe(), options.minutes), left_out=left_out)
     places = Places(options.data, options.work, coco, options.samples, options.out)
     make(places, recipe, release=options.release, workers=options.workers)
     return 0

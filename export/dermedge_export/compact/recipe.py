@@ -65,6 +65,14 @@ class Recipe:
     bf16: bool = True
 
 
+def within(recipe: Recipe, minutes: float) -> Recipe:
+    """The tower's runs planned by time, each by its share of the epochs; a trunk's is told as if it ran to its end."""
+    runs = (recipe.trunk, *recipe.branches)
+    epochs = sum(run.epochs * run.until for run in runs)
+    trunk, *branches = (replace(run, minutes=minutes * run.epochs / epochs) for run in runs)
+    return replace(recipe, trunk=trunk, branches=tuple(branches))
+
+
 @dataclass(frozen=True)
 class Stage:
     name: str

@@ -27,7 +27,7 @@ from dermedge_export.compact.detect import DetectorSettings
 from dermedge_export.compact.export_tower import ExportSettings
 from dermedge_export.compact.measure_detector import MeasureSettings
 from dermedge_export.compact.network import NetworkSettings
-from dermedge_export.compact.recipe import Places, Recipe, make
+from dermedge_export.compact.recipe import Places, Recipe, make, within
 from dermedge_export.compact.soup import SoupSettings
 from dermedge_export.compact.train import TrainSettings
 
@@ -50,6 +50,13 @@ TINY = Recipe(
     measuring=MeasureSettings(side=96, dermoscopy_outlines=2, runs=1),
     bf16=False,
 )  # fmt: skip
+
+
+def test_runs_share_the_minutes_by_the_epochs_that_they_really_run() -> None:
+    timed = within(TINY, 50.0)
+    spent = [run.minutes * run.until for run in (timed.trunk, *timed.branches) if run.minutes is not None]
+    assert spent == pytest.approx([50 * 2 / 5, 50 * 2 / 5, 50 * 1 / 5])
+    assert replace(timed, trunk=TINY.trunk, branches=TINY.branches) == TINY
 
 
 def build(room: Path) -> None:
