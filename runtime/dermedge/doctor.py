@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from .errors import CameraAbsent, CameraError, DermedgeError, PackError, ProviderError
 from .golden import Check, State, self_test
+from .provider import numbers
 from .report import Style, is_unicode, printable
 
 if TYPE_CHECKING:
@@ -77,8 +78,7 @@ def _library(name: str, least: tuple[int, int]) -> Check:
             "uninstall all of them, then install the one that is wanted",
         )
     version = _version(from_build[0]) or ""
-    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
-    if numbers < least:
+    if numbers(version) < least:
         return Check(
             "installation",
             name,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import GraphInvalid, ProviderError, UsageError
-from .provider import PROVIDERS, missing_library, one_line, onnx_runtime, provider_options, resolve_provider
+from .provider import (
+    PROVIDERS,
+    bounds_waiting,
+    missing_library,
+    one_line,
+    onnx_runtime,
+    provider_options,
+    resolve_provider,
+)
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession, SessionOptions
@@ -140,24 +147,17 @@ def _options(settings: GraphSettings) -> SessionOptions:
     options.inter_op_num_threads = 1
     # Fatal only: every error also comes as an exception, and a person should read it once.
     options.log_severity_level = 4
-    waits = _waits_briefly(onnx_runtime().__version__)
-    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if waits else "0")
-    options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN_US)
+    # Without a bound, two sessions that take turns in one process would starve each other.
+    wait = bounds_waiting(onnx_runtime().__version__)
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if wait else "0")
+    if wait:
+        options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN_US)
     if settings.low_memory:
         options.enable_cpu_mem_arena = False
         options.enable_mem_pattern = False
         options.add_session_config_entry("session.disable_prepacking", "1")
         _give_back_what_is_freed()
     return options
-
-
-def _waits_briefly(version: str) -> bool:
-    """Whether this ONNX Runtime bounds how long a thread spins for work before it sleeps; before 1.26 none did.
-
-    Unbounded, it is no choice: two sessions take turns in one process, and the idle one's threads would starve the
-    busy one's.
-    """
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:2]) >= (1, 26)
 
 
 def _give_back_what_is_freed() -> None:

@@ -32,6 +32,19 @@ BAD_VERSIONS = {
 }
 
 
+BOUNDED_WAIT = (1, 26)
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """A release's first two numbers, to compare by."""
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
+
+
+def bounds_waiting(version: str) -> bool:
+    """Whether this ONNX Runtime can be told how long a thread waits awake for work; older ones wait far too long."""
+    return numbers(version) >= BOUNDED_WAIT
+
+
 def check_build(version: str, machine: str) -> None:
     """Refuse builds of ONNX Runtime that crash or fail on sound graphs."""
     reason = BAD_VERSIONS.get(version)

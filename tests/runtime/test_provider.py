@@ -11,7 +11,14 @@ import tiny_pack
 from dermedge import provider
 from dermedge.doctor import examine
 from dermedge.errors import ProviderError, UsageError
-from dermedge.provider import check_build, engine_cache, missing_library, provider_options, resolve_provider
+from dermedge.provider import (
+    bounds_waiting,
+    check_build,
+    engine_cache,
+    missing_library,
+    provider_options,
+    resolve_provider,
+)
 
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 TENSORRT, OPENVINO = "TensorrtExecutionProvider", "OpenVINOExecutionProvider"
@@ -171,3 +178,8 @@ def test_the_doctor_answers_the_golden_photographs_on_the_provider_that_is_asked
     assert (refused["provider"].state, refused["provider"].exit_status) == ("fail", 1)
     assert "onnxruntime-openvino" in refused["provider"].detail
     assert "golden/phone.png" not in refused
+
+
+@pytest.mark.parametrize(("version", "bounds"), [("1.9.1", False), ("1.25.1", False), ("1.26.0", True), ("2.0", True)])
+def test_threads_wait_awake_only_where_that_has_an_end(version: str, bounds: bool) -> None:
+    assert bounds_waiting(version) is bounds
