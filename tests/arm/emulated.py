@@ -22,8 +22,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import tiny_attention
 import tiny_pack
 from arm import root as arm_root
+from dermedge_export.siglip import scores
 
 CHECKOUT = arm_root.CHECKOUT
 PACK = Path(os.environ.get("PACK") or CHECKOUT / "artifacts" / "compact").absolute()
@@ -55,6 +57,12 @@ import sys
 import numpy as np, onnxruntime
 session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
 print(session.run(None, {"a": np.full((4, 64), 255, np.uint8)})[0].ravel()[0])
+"""
+ATTEND = """
+import json, sys
+import numpy as np, onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
+print(json.dumps(session.run(["y"], dict(np.load(sys.argv[2])))[0].ravel().tolist()))
 """
 
 
@@ -159,6 +167,16 @@ def test_an_x86_without_vnni_saturates_signed_weights(machine: Machine, tmp_path
     model.ir_version = 8
     onnx.save(model, str(tmp_path / "control.onnx"))
     assert int(machine.run("-c", MULTIPLY, tmp_path / "control.onnx")) < 255 * 127 * 64
+
+
+@every_machine
+def test_attention_with_scores_in_int8_answers_as_here(machine: Machine, tmp_path: Path) -> None:
+    """The large tower's, with values as loud as int8 can hold."""
+    onnx.save(scores.in_int8(tiny_attention.fused()), str(tmp_path / "attention.onnx"))
+    np.savez(tmp_path / "given.npz", **tiny_attention.given(loud=3.0))
+    command = ("-c", ATTEND, tmp_path / "attention.onnx", tmp_path / "given.npz")
+    found, expected = (np.array(json.loads(each.run(*command))) for each in (machine, HERE))
+    assert found == pytest.approx(expected, abs=1e-4)
 
 
 @every_machine

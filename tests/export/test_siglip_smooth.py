@@ -14,6 +14,7 @@ from dermedge_export.siglip.load import load
 from dermedge_export.siglip.network import ImageTower, build
 
 CROPS = tiny_siglip.crops(6)
+NO_ANSWERS = smooth.Range(torch.zeros(0), torch.zeros(0))
 
 
 @pytest.fixture(scope="module")
@@ -46,11 +47,12 @@ def test_channels_are_moved_towards_zero_also_where_attention_mixes_them() -> No
 
 
 def test_channels_that_are_alike_are_left_as_they_are() -> None:
-    level = smooth.Activations(-torch.ones(4), torch.ones(4), torch.zeros(4), torch.ones(4) / 3, 0.0)
+    level = smooth.Activations(-torch.ones(4), torch.ones(4), torch.zeros(4), torch.ones(4) / 3, 0.0, NO_ANSWERS)
     assert torch.equal(smooth.quietest([torch.eye(4)], level), torch.ones(4))
     uneven = smooth.Activations(
-        -torch.tensor([100.0, 1, 1, 1]), torch.tensor([100.0, 1, 1, 1]), torch.zeros(4), torch.ones(4), 0.0
-    )
+        -torch.tensor([100.0, 1, 1, 1]), torch.tensor([100.0, 1, 1, 1]), torch.zeros(4), torch.ones(4), 0.0,
+        NO_ANSWERS,
+    )  # fmt: skip
     factor = smooth.quietest([torch.eye(4)], uneven)
     assert factor[0] > 3 * factor[1]
 
@@ -58,9 +60,18 @@ def test_channels_that_are_alike_are_left_as_they_are() -> None:
 def test_the_noisiest_layers_are_ranked_by_what_one_scale_costs() -> None:
     channel = torch.ones(1)
     seen = {
-        name: smooth.Activations(channel, channel, channel, channel, noise)
+        name: smooth.Activations(channel, channel, channel, channel, noise, NO_ANSWERS)
         for name, noise in (("a", 0.1), ("b", 0.3), ("c", 0.2))
     }
     assert smooth.noisiest(seen, 2 / 3) == ("b", "c")
     assert smooth.noisiest(seen, 0.01) == ("b",)
     assert smooth.noisiest(seen, 0) == ()
+
+
+def test_between_queries_and_keys_the_louder_gives_to_the_quieter() -> None:
+    level = torch.ones(4)
+    assert torch.equal(smooth.fairest(level, level), level)
+    loud = torch.tensor([100.0, 1, 1, 1])
+    factor = smooth.fairest(level, loud)
+    assert 3 * factor[1] < factor[0]
+    assert smooth._score_noise(level * factor, loud / factor) < smooth._score_noise(level, loud) / 3

@@ -37,20 +37,38 @@ def count(path: Path) -> Operations:
     _fix_batch(model)
     plain, heads = _without_fused_attention(model)
     graph = shape_inference.infer_shapes(plain, data_prop=True).graph
-    shapes = {info.name: _shape(info) for info in (*graph.input, *graph.output, *graph.value_info)}
+    return _counted(graph, heads, {}, {}) + Operations(weights=weights)
+
+
+Shapes = Mapping[str, Shape | None]
+Makers = Mapping[str, onnx.NodeProto]
+
+
+def _counted(graph: onnx.GraphProto, heads: set[str], around: Shapes, made_around: Makers) -> Operations:
+    """With the shapes and the nodes of the graph that this one is a body in."""
+    known = (*graph.input, *graph.output, *graph.value_info)
+    shapes = {**around, **{info.name: _shape(info) for info in known}}
     shapes |= {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
     narrow = {tensor.name for tensor in graph.initializer if tensor.data_type in _NARROW}
-    makers = {name: node for node in graph.node for name in node.output}
-    total = Operations(weights=weights)
+    makers = {**made_around, **{name: node for node in graph.node for name in node.output}}
+    total = Operations()
     for node in graph.node:
         if node.name in heads:
             total += Operations(floating=_attention([_known(shapes, name, node) for name in node.input]))
+        elif node.op_type == "Scan":
+            total += _scanned(node, heads, shapes, makers)
         elif node.op_type in ("Conv", "ConvTranspose", "MatMul", "Gemm", "MatMulInteger", "ConvInteger", "QLinearConv"):
             macs = _multiply_adds(node, shapes)
             rounded = node.op_type.endswith("Integer") or node.op_type.startswith("QLinear")
             rounded = rounded or (_comes_from(node.input[1], makers, narrow) and _is_rounded(node.input[0], makers))
             total += Operations(int8=macs) if rounded else Operations(floating=macs)
     return total
+
+
+def _scanned(node: onnx.NodeProto, heads: set[str], shapes: Shapes, makers: Makers) -> Operations:
+    """As often as its inputs are long, along the first side."""
+    body = next(a.g for a in node.attribute if a.name == "body")
+    return _counted(body, heads, shapes, makers) * _known(shapes, node.input[-1], node)[0]
 
 
 _NARROW = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
@@ -93,14 +111,14 @@ def _shape(info: onnx.ValueInfoProto) -> Shape | None:
     return tuple(s.dim_value for s in sides) if all(s.HasField("dim_value") for s in sides) else None
 
 
-def _known(shapes: Mapping[str, Shape | None], name: str, node: onnx.NodeProto) -> Shape:
+def _known(shapes: Shapes, name: str, node: onnx.NodeProto) -> Shape:
     shape = shapes.get(name)
     if shape is None:
         raise ValueError(f"{node.op_type} {node.name}: the shape of {name} is not known, so nothing can be counted")
     return shape
 
 
-def _multiply_adds(node: onnx.NodeProto, shapes: Mapping[str, Shape | None]) -> int:
+def _multiply_adds(node: onnx.NodeProto, shapes: Shapes) -> int:
     out = _known(shapes, node.output[0], node)
     if node.op_type == "ConvTranspose":
         kernel = _known(shapes, node.input[1], node)
@@ -113,11 +131,11 @@ def _multiply_adds(node: onnx.NodeProto, shapes: Mapping[str, Shape | None]) -> 
     return math.prod(out) * (first[0] if turned else first[-1])
 
 
-def _comes_from(name: str, makers: Mapping[str, onnx.NodeProto], narrow: set[str]) -> bool:
+def _comes_from(name: str, makers: Makers, narrow: set[str]) -> bool:
     maker = makers.get(name)
     return maker is not None and maker.op_type == "DequantizeLinear" and maker.input[0] in narrow
 
 
-def _is_rounded(name: str, makers: Mapping[str, onnx.NodeProto]) -> bool:
+def _is_rounded(name: str, makers: Makers) -> bool:
     maker = makers.get(name)
     return maker is not None and maker.op_type == "DequantizeLinear"

@@ -112,9 +112,9 @@ def _contestants(room: Path, shape: Mapping[str, int], openvino: Path | None) ->
     """Every graph, made once and kept for the next run in the same room."""
     kept = room / ("small" if shape is SMALL else "full")
     names = {name: kept / name / "tower.onnx" for name in ("fitted", "standard", "int8", "int8-plain")}
-    if not (kept / "fitted-to-photographs").exists():
+    if not (kept / "fitted-with-scores").exists():
         _make(kept, shape, names)
-        (kept / "fitted-to-photographs").touch()
+        (kept / "fitted-with-scores").touch()
     found = [
         Contestant(BASE, kept / "model", "torch-float32"),
         Contestant("torch bf16", kept / "model", "torch-bfloat16"),
@@ -151,6 +151,7 @@ def _make(kept: Path, shape: Mapping[str, int], names: Mapping[str, Path]) -> No
     from transformers import SiglipConfig, SiglipVisionConfig, SiglipVisionModel
 
     from .graph import export
+    from .ladder import RUNGS
     from .network import build
     from .quantize import quantize
     from .rounding import round_weights
@@ -176,7 +177,7 @@ def _make(kept: Path, shape: Mapping[str, int], names: Mapping[str, Path]) -> No
     export(tower, names["fitted"], 448)
     del tower
     quantize(kept / "raw.onnx", names["standard"], "float32")
-    quantize(names["fitted"], names["int8"], "int8")
+    quantize(names["fitted"], names["int8"], RUNGS[0].weights)
     _without_saliency(names["int8"], names["int8-plain"])
     for file in (*files(kept / "raw.onnx"), *files(names["fitted"])):
         file.unlink()

@@ -38,10 +38,18 @@ class Rung:
     in_float: float = 0.0
     """Share of the linear layers that stays in float."""
 
+    @property
+    def fitted_share(self) -> float | None:
+        """The same where int8 is fitted, None where it is not."""
+        return self.in_float if self.weights in ("int8-with-scores", "int8") else None
+
 
 RUNGS: tuple[Rung, ...] = (
+    Rung("int8 with scores", "int8-with-scores"),
     Rung("int8", "int8"),
+    Rung("int8 with scores, a sixteenth in float", "int8-with-scores", in_float=1 / 16),
     Rung("int8, a sixteenth in float", "int8", in_float=1 / 16),
+    Rung("int8 with scores, an eighth in float", "int8-with-scores", in_float=1 / 8),
     Rung("int8, an eighth in float", "int8", in_float=1 / 8),
     Rung("int8 weights only", "int8-weights-only"),
     Rung("float16 weights", "float16"),
@@ -89,15 +97,17 @@ def climb(
     """
     tried: list[Tried] = []
     shipped: Tried | None = None
+    source: Source | None = None
     kept = room / "tower.onnx"
     for rung in rungs:
         told(rung.name)
         target = room / "rung" / "tower.onnx"
         target.parent.mkdir(exist_ok=True)
-        source, in_float = _source(checkpoint, rung, observed, room)
-        _give_back_memory()
-        quantize(source, target, rung.weights, in_float)
-        found = _judged(rung, in_float, measure(target, reference.crops), reference, judge, gates)
+        if source is None or source.share != rung.fitted_share:
+            source = _source(checkpoint, rung.fitted_share, observed, room)
+            _give_back_memory()
+        quantize(source.graph, target, rung.weights, source.in_float)
+        found = _judged(rung, source.in_float, measure(target, reference.crops), reference, judge, gates)
         tried.append(found)
         if not found.failures and shipped is None:
             shipped = found
@@ -129,26 +139,30 @@ def _judged(
     return Tried(rung, in_float, measured, parity, agreement(*heats), parity.failures(gates))
 
 
-def _source(
-    checkpoint: Checkpoint, rung: Rung, observed: NDArray[np.uint8], room: Path
-) -> tuple[Path, tuple[str, ...]]:
-    """The float32 graph that a rung starts from, and the layers that stay in float; one graph lies there at a time."""
-    int8 = rung.weights == "int8"
-    path = room / (f"int8-{rung.in_float}" if int8 else "exact") / "tower.onnx"
-    if path.exists():
-        return path, ()
-    for old in room.glob("*/tower.onnx*"):
-        old.unlink()
-    path.parent.mkdir()
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The float32 graph that rungs start from; one lies there at a time."""
+
+    share: float | None
+    """Of its layers that stay in float where the others are fitted to int8; None: nothing is fitted."""
+    graph: Path
+    in_float: tuple[str, ...]
+
+
+def _source(checkpoint: Checkpoint, share: float | None, observed: NDArray[np.uint8], room: Path) -> Source:
     from .network import build
 
+    for old in room.glob("source/tower.onnx*"):
+        old.unlink()
+    path = room / "source" / "tower.onnx"
+    path.parent.mkdir(exist_ok=True)
     tower = build(checkpoint)
-    in_float = _fitted(tower, observed, rung.in_float) if int8 else ()
+    in_float = () if share is None else _fitted(tower, observed, share)
     export(tower, path, checkpoint.preprocessing.size)
     for parameter in tower.parameters():
         # The exporter's own tables go on naming the parameters when the tower is gone.
         parameter.data = parameter.data.new_empty(0)
-    return path, in_float
+    return Source(share, path, in_float)
 
 
 def _fitted(tower: ImageTower, observed: NDArray[np.uint8], share: float) -> tuple[str, ...]:

@@ -43,10 +43,10 @@ class Attention(nn.Module):
         q, k, v = self.query(x), self.key(x), self.value(x)
         if self.fused and torch.onnx.is_in_onnx_export():
             # ONNX Runtime's own operator: it never holds the whole score matrix, and takes half the time.
+            told = {"num_heads": self.heads, "scale": (q.shape[-1] // self.heads) ** -0.5}
             mixed = torch.onnx.ops.symbolic(
-                "com.microsoft::MultiHeadAttention", (q, k, v), {"num_heads": self.heads},
-                dtype=q.dtype, shape=q.shape, version=1,
-            )  # fmt: skip
+                "com.microsoft::MultiHeadAttention", (q, k, v), told, dtype=q.dtype, shape=q.shape, version=1
+            )
         else:
             mixed = self.mix(q, k, v)
         return self.out(mixed)

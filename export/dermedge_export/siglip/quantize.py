@@ -17,8 +17,10 @@ from dermedge.errors import PackError
 from ..onnx_file import halve_weights
 from .graph import finish
 from .measure import DATA
+from .scores import in_int8
 
-Weights = Literal["int8", "int8-weights-only", "float16", "float32"]
+Weights = Literal["int8-with-scores", "int8", "int8-weights-only", "float16", "float32"]
+"""The first has attention's scores in int8, too."""
 
 ALWAYS_FLOAT = ("embed", "head.key")
 """Raw pixels go into the one, a softmax over all patches follows the other; together under 1 % of the work."""
@@ -68,6 +70,11 @@ def _int8(source: Path, made: Path, left_out: list[str]) -> None:
     )  # fmt: skip
 
 
+def _int8_with_scores(source: Path, made: Path, left_out: list[str]) -> None:
+    _int8(source, made, left_out)
+    onnx.save(in_int8(onnx.load(str(made), load_external_data=False)), str(made))
+
+
 def _int8_weights_only(source: Path, made: Path, left_out: list[str]) -> None:
     from onnxruntime.quantization.matmul_nbits_quantizer import MatMulNBitsQuantizer
 
@@ -93,7 +100,8 @@ def _save(graph: onnx.ModelProto, path: Path) -> None:
 
 
 _FORMS: Mapping[str, Callable[[Path, Path, list[str]], None]] = {
-    "int8": _int8, "int8-weights-only": _int8_weights_only, "float16": _float16, "float32": _float32,
+    "int8-with-scores": _int8_with_scores, "int8": _int8, "int8-weights-only": _int8_weights_only,
+    "float16": _float16, "float32": _float32,
 }  # fmt: skip
 
 

@@ -3,7 +3,8 @@
 One int8 scale serves all channels of a layer's input. Where some channels are far louder than the others, or
 sit far from zero, nothing is left of the rest. A layer norm before it can divide each channel and move it
 towards zero, and the next kernel multiplies it and its bias adds what was taken: no answer changes. The same
-goes from the values of an attention to its output layer, since attention weights add up to one.
+goes from the values of an attention to its output layer, since attention weights add up to one; and what a
+channel of the keys is divided by, the same channel of the queries can be multiplied with.
 """
 
 from __future__ import annotations
@@ -22,20 +23,16 @@ STRENGTHS = (0.25, 0.5, 0.75, 0.9)
 """0 leaves the activations as they are, 1 moves all of their unevenness into the weights."""
 LEVELS = 255
 STEPS = 64
-"""Of a weight's seven bits, to either side of zero."""
+"""Of seven bits, to either side of zero: those of a weight, and those of a key."""
 TINY = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
-class Activations:
-    """What went into one linear layer, by channel, over all crops."""
+class Range:
+    """Of each channel, over all crops."""
 
     low: Tensor
     high: Tensor
-    mean: Tensor
-    square: Tensor
-    noise: float
-    """What one int8 scale a picture for its input adds to its output, in parts of the output's power."""
 
     @property
     def middle(self) -> Tensor:
@@ -44,6 +41,18 @@ class Activations:
     @property
     def reach(self) -> Tensor:
         return ((self.high - self.low) / 2).clamp(min=TINY)
+
+
+@dataclass(frozen=True, slots=True)
+class Activations(Range):
+    """What went into one linear layer, by channel, over all crops."""
+
+    mean: Tensor
+    square: Tensor
+    noise: float
+    """What one int8 scale a picture for its input adds to its output, in parts of the output's power."""
+    answered: Range
+    """What came out of it."""
 
     @property
     def variance(self) -> Tensor:
@@ -70,8 +79,8 @@ class _Seen:
     """Gathers what goes into one layer, crop by crop."""
 
     def __init__(self, layer: Linear) -> None:
-        channels = len(layer.weight)
-        self._low, self._high = torch.full((channels,), torch.inf), torch.full((channels,), -torch.inf)
+        channels, answers = layer.weight.shape
+        self._given, self._answered = _empty(channels), _empty(answers)
         self._sum, self._squares = torch.zeros(channels), torch.zeros(channels)
         self._power = float(layer.weight.square().sum())
         self._noise = 0.0
@@ -80,8 +89,8 @@ class _Seen:
         assert isinstance(layer, Linear)
         x = inputs[0].flatten(0, -2)
         low, high = x.amin(0), x.amax(0)
-        torch.minimum(self._low, low, out=self._low)
-        torch.maximum(self._high, high, out=self._high)
+        _widen(self._given, low, high)
+        _widen(self._answered, output.flatten(0, -2).amin(0), output.flatten(0, -2).amax(0))
         self._sum += x.mean(0)
         self._squares += x.square().mean(0)
         step = float(high.max().clamp(min=0) - low.min().clamp(max=0)) / LEVELS
@@ -89,7 +98,19 @@ class _Seen:
         self._noise += step**2 / 12 * self._power / max(signal, 1e-20)
 
     def activations(self, crops: int) -> Activations:
-        return Activations(self._low, self._high, self._sum / crops, self._squares / crops, self._noise / crops)
+        low, high = self._given.low, self._given.high
+        mean, square, noise = self._sum / crops, self._squares / crops, self._noise / crops
+        return Activations(low, high, mean, square, noise, self._answered)
+
+
+def _empty(channels: int) -> Range:
+    return Range(torch.full((channels,), torch.inf), torch.full((channels,), -torch.inf))
+
+
+def _widen(reached: Range, low: Tensor, high: Tensor) -> None:
+    """In place."""
+    torch.minimum(reached.low, low, out=reached.low)
+    torch.maximum(reached.high, high, out=reached.high)
 
 
 @torch.no_grad()
@@ -97,9 +118,10 @@ def smooth(tower: ImageTower, seen: Mapping[str, Activations]) -> None:
     """Change the tower in place; its answers stay the same up to rounding."""
     for index, block in enumerate(tower.blocks):
         assert isinstance(block, Block)
-        asked = block.attention
-        _move(block.norm1, (asked.query, asked.key, asked.value), seen[f"blocks.{index}.attention.query"])
-        _move(asked.value, (asked.out,), seen[f"blocks.{index}.attention.out"])
+        asked, name = block.attention, f"blocks.{index}.attention"
+        _move(block.norm1, (asked.query, asked.key, asked.value), seen[f"{name}.query"])
+        _move(asked.value, (asked.out,), seen[f"{name}.out"])
+        _share(asked.query, seen[f"{name}.query"].answered, asked.key, seen[f"{name}.key"].answered)
         _move(block.norm2, (block.expand,), seen[f"blocks.{index}.expand"])
 
 
@@ -110,6 +132,31 @@ def _move(source: nn.LayerNorm | Linear, consumers: tuple[Linear, ...], seen: Ac
         layer.weight.mul_(factor[:, None])
     source.weight.requires_grad_(False).div_(factor)
     source.bias.requires_grad_(False).sub_(seen.middle).div_(factor)
+
+
+def _share(query: Linear, queries: Range, key: Linear, keys: Range) -> None:
+    """Between queries and keys, so that scores of int8 are off least.
+
+    What is the same for all keys, the softmax does not see.
+    """
+    key.bias.sub_(keys.middle)
+    loudest = torch.maximum(queries.high.abs(), queries.low.abs()).clamp(min=TINY)
+    factor = fairest(loudest, keys.reach)
+    for layer, by in ((query, factor), (key, 1 / factor)):
+        layer.weight.mul_(by)
+        layer.bias.mul_(by)
+
+
+def fairest(queries: Tensor, keys: Tensor) -> Tensor:
+    """What to multiply each channel of the queries with and divide that of the keys by, given how far they reach."""
+    choices = [torch.ones_like(keys), *(keys**s / queries ** (1 - s) for s in (*STRENGTHS, 1.0))]
+    return min(choices, key=lambda factor: _score_noise(queries * factor, keys / factor))
+
+
+def _score_noise(queries: Tensor, keys: Tensor) -> float:
+    """Of rounding errors in the one that meet the other."""
+    of_queries, of_keys = queries.max() * 2 / LEVELS, keys.max() / STEPS
+    return float(of_queries.square() * keys.square().sum() + of_keys.square() * queries.square().sum())
 
 
 def quietest(weights: list[Tensor], seen: Activations) -> Tensor:
