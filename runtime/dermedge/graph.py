@@ -25,7 +25,7 @@ from .provider import (
 )
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession, SessionOptions
+    from onnxruntime import InferenceSession, RunOptions, SessionOptions
 
 Shape = tuple[int | None, ...]
 Contract = Mapping[str, tuple[str, Shape | None]]
@@ -52,7 +52,7 @@ class GraphSettings:
     threads: int | None = None
     """None: one a physical core that this process may use."""
     low_memory: bool = False
-    """Keep weights mapped and buffers unpooled, and give back what was freed: slower, for a box with 1 GB."""
+    """Keep weights mapped, and give back after every run what it took: slower, for a box with 1 GB."""
 
     def __post_init__(self) -> None:
         if self.provider != "auto" and self.provider not in PROVIDERS:
@@ -95,8 +95,9 @@ def _cpu_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
 class Graph:
     """An opened graph that keeps its contract; safe to run from several threads."""
 
-    def __init__(self, session: InferenceSession, name: str, outputs: Contract) -> None:
+    def __init__(self, session: InferenceSession, name: str, outputs: Contract, settings: GraphSettings) -> None:
         self._session = session
+        self._run_options = _run_options(settings)
         self._name = name
         self._outputs = outputs
         self.provider: str = session.get_providers()[0]
@@ -120,14 +121,14 @@ class Graph:
                                 "install what it needs, or ask for provider cpu")
         _check(name, "input", session.get_inputs(), inputs, exact=True)
         _check(name, "output", session.get_outputs(), outputs, exact=False)
-        return cls(session, name, outputs)
+        return cls(session, name, outputs, settings)
 
     def run(self, feeds: Mapping[str, NDArray[Any]],
             wanted: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
         """The contract's outputs (or those `wanted` of them), finite and of the right rank."""
         names = list(self._outputs if wanted is None else wanted)
         try:
-            values = self._session.run(names, dict(feeds))
+            values = self._session.run(names, dict(feeds), self._run_options)
         except Exception as error:
             raise GraphInvalid(f"{self._name} failed to run: {one_line(error)}. {HINT}") from error
         answer = dict(zip(names, values, strict=True))
@@ -153,10 +154,17 @@ def _options(settings: GraphSettings) -> SessionOptions:
     if wait:
         options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN_US)
     if settings.low_memory:
-        options.enable_cpu_mem_arena = False
-        options.enable_mem_pattern = False
         options.add_session_config_entry("session.disable_prepacking", "1")
         _give_back_what_is_freed()
+    return options
+
+
+def _run_options(settings: GraphSettings) -> RunOptions | None:
+    if not settings.low_memory:
+        return None
+    options = onnx_runtime().RunOptions()
+    # Within a run buffers are pooled: new pages for every tensor would cost more than the arithmetic.
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
 
 

@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cold-starts", type=int, default=3)
     parser.add_argument("--threads", type=int, default=usable_cores())
     parser.add_argument("--wide", action="store_true", help="the wide tower too: minutes, and 6 GB of memory")
-    parser.add_argument("--wide-rounds", type=int, default=2)
+    parser.add_argument("--wide-rounds", type=int, default=3)
     parser.add_argument("--room", type=Path, default=Path("bench/peers"), help="where networks are made and kept")
     parser.add_argument("--docs", type=Path, default=Path("docs"))
     parser.add_argument("--no-measure", action="store_true", help="rewrite the document only: a file was handed back")
