@@ -95,9 +95,11 @@ def _cpu_quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
 class Graph:
     """An opened graph that keeps its contract; safe to run from several threads."""
 
-    def __init__(self, session: InferenceSession, name: str, outputs: Contract, settings: GraphSettings) -> None:
+    def __init__(
+        self, session: InferenceSession, name: str, outputs: Contract, run_options: RunOptions | None = None
+    ) -> None:
         self._session = session
-        self._run_options = _run_options(settings)
+        self._run_options = run_options
         self._name = name
         self._outputs = outputs
         self.provider: str = session.get_providers()[0]
@@ -121,7 +123,9 @@ class Graph:
                                 "install what it needs, or ask for provider cpu")
         _check(name, "input", session.get_inputs(), inputs, exact=True)
         _check(name, "output", session.get_outputs(), outputs, exact=False)
-        return cls(session, name, outputs, settings)
+        # Other providers bring memory of their own, which need not be a pool that can shrink.
+        frugal = settings.low_memory and wanted == PROVIDERS["cpu"]
+        return cls(session, name, outputs, _giving_back() if frugal else None)
 
     def run(self, feeds: Mapping[str, NDArray[Any]],
             wanted: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
@@ -159,11 +163,9 @@ def _options(settings: GraphSettings) -> SessionOptions:
     return options
 
 
-def _run_options(settings: GraphSettings) -> RunOptions | None:
-    if not settings.low_memory:
-        return None
+def _giving_back() -> RunOptions:
+    """At the end of a run; within it buffers are pooled, as new pages for each would cost more than the arithmetic."""
     options = onnx_runtime().RunOptions()
-    # Within a run buffers are pooled: new pages for every tensor would cost more than the arithmetic.
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
 

@@ -109,6 +109,8 @@ def climb(
         quantize(source.graph, target, rung.weights, source.in_float)
         found = _judged(rung, source.in_float, measure(target, reference.crops), reference, judge, gates)
         tried.append(found)
+        if found.failures:
+            told(f"{rung.name} fails: {'; '.join(found.failures)}")
         if not found.failures and shipped is None:
             shipped = found
             for file in files(target):
