@@ -10,6 +10,8 @@ from pathlib import Path
 import onnx
 from onnx import helper, shape_inference
 
+from ..siglip.scores import ATTENTION
+
 Shape = tuple[int, ...]
 
 
@@ -72,7 +74,6 @@ def _scanned(node: onnx.NodeProto, heads: set[str], shapes: Shapes, makers: Make
 
 
 _NARROW = (onnx.TensorProto.INT8, onnx.TensorProto.UINT8)
-FUSED = "MultiHeadAttention"
 
 
 def _bytes(tensor: onnx.TensorProto) -> int:
@@ -90,7 +91,7 @@ def _without_fused_attention(model: onnx.ModelProto) -> tuple[onnx.ModelProto, s
     """ONNX Runtime's own attention keeps ONNX from telling shapes: a node that gives its query stands in for it."""
     names = set()
     for number, node in enumerate(model.graph.node):
-        if node.op_type == FUSED:
+        if node.op_type == ATTENTION:
             node.name = node.name or f"attention {number}"
             names.add(node.name)
             node.op_type, node.domain = "Sum", ""
