@@ -17,6 +17,7 @@ import kiosk_stage
 import tiny_camera
 import tiny_pack
 from dermedge_tui import language
+from dermedge_tui.kiosk.screens import takeaway
 from dermedge_tui.messages import DateCorrected
 from dermedge_tui.session import Session
 from snapshots import grid, joined
@@ -42,6 +43,14 @@ NAMES = (*DESK, *(f"kiosk-{name}" for name in KIOSK))
 Seen = dict[str, dict[tuple[int, int], str]]
 
 
+class Then(date):
+    """The code to take away holds the day of the screening."""
+
+    @classmethod
+    def today(cls) -> Then:
+        return cls(2026, 3, 1)
+
+
 @pytest.fixture(scope="module")
 def spots(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An arm with two spots, a mole, and a file that is no photograph, all of one day."""
@@ -61,6 +70,7 @@ def seen(pack: Path, spots: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     found: Seen = {name: {} for name in NAMES}
     language.choose("en")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(takeaway, "date", Then)
         no_camera = tmp_path_factory.mktemp("board")
         tiny_camera.board(no_camera, patch)
         for size in SIZES:
