@@ -1,6 +1,6 @@
 """From the float32 tower down: which form of its weights is shipped, and why not a smaller one.
 
-The rungs stand in a fixed order, the smallest and fastest first as measured at full size, and only parity
+The rungs stand in a fixed order, small and fast ones first as measured at full size, and only parity
 with the float32 model decides; no clock does. So the same checkpoint and photographs always give the same
 pack.
 """

@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .network import Block, ImageTower, Linear
+from .scores import STEPS as KEY_STEPS
 
 STRENGTHS = (0.25, 0.5, 0.75, 0.9)
 """0 leaves the activations as they are, 1 moves all of their unevenness into the weights."""
 LEVELS = 255
 STEPS = 64
-"""Of seven bits, to either side of zero: those of a weight, and those of a key."""
+"""Of a weight's seven bits, to either side of zero."""
 TINY = 1e-5
 
 
@@ -155,7 +156,7 @@ def fairest(queries: Tensor, keys: Tensor) -> Tensor:
 
 def _score_noise(queries: Tensor, keys: Tensor) -> float:
     """Of rounding errors in the one that meet the other."""
-    of_queries, of_keys = queries.max() * 2 / LEVELS, keys.max() / STEPS
+    of_queries, of_keys = queries.max() * 2 / LEVELS, keys.max() / KEY_STEPS
     return float(of_queries.square() * keys.square().sum() + of_keys.square() * queries.square().sum())
 
 
