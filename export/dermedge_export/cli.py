@@ -24,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     table: tuple[tuple[str, str, Callable[[argparse.ArgumentParser], None], Run], ...] = (
         ("compact", "train, measure and write the compact pack", build.add_arguments, build.run),
         ("compact-assemble", "put the compact pack together", assemble.add_arguments, assemble.run),
+        ("compact-reopen", "take a compact pack apart, to train on", build.add_reopen_arguments, build.run_reopen),
         ("compact-left-out", "measure a tower on cameras it never saw", left_out.add_arguments, left_out.run),
         ("evaluate", "measure a pack on labelled photographs", evaluate.add_arguments, evaluate.run),
         ("card", "print a pack's model card, or check it", card.add_arguments, partial(card.run, prose_by_pack=prose)),

@@ -1,4 +1,7 @@
-"""`dermedge-export compact`: the compact pack's whole recipe, from labelled photographs to `artifacts/compact`."""
+"""`dermedge-export compact`: the compact pack's whole recipe, from labelled photographs to `artifacts/compact`.
+
+`compact-reopen` is the way back, to go on from a finished pack.
+"""
 
 from __future__ import annotations
 
@@ -45,4 +48,18 @@ def run(options: argparse.Namespace) -> int:
     recipe = replace(within(Recipe(), options.minutes), left_out=left_out)
     places = Places(options.data, options.work, coco, options.samples, options.out)
     make(places, recipe, release=options.release, workers=options.workers)
+    return 0
+
+
+def add_reopen_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--pack", type=Path, default=PACK, help="a compact pack (%(default)s)")
+    parser.add_argument("--data", type=Path, required=True, help="the labelled collections")
+    parser.add_argument("--out", type=Path, required=True, help="folder for tower.pt and detector-pack")
+
+
+def run_reopen(options: argparse.Namespace) -> int:
+    from .reopen import reopen
+
+    reopen(options.pack, options.data, options.out)
+    print(f"{options.out}: tower.pt to train from, detector-pack for compact-assemble")
     return 0

@@ -1,6 +1,6 @@
 """Trains the compact tower; resumes from its last checkpoint when started again.
 
-python -m dermedge_export.compact.train --data DATA --out RUN --weights efficientnet-lite0.pth
+python -m dermedge_export.compact.train --data DATA --out RUN
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .augment import AugmentSettings
 from .batches import BatchSettings, TrainingBatches
 from .data import SOURCES, Photo, evaluation_crop, read_photos
 from .losses import LossSettings, batch_loss
-from .network import NetworkSettings, Tower, early_layers, load_imagenet
+from .network import NetworkSettings, Tower, early_layers, imagenet_weights, load_imagenet
 from .tower_graph import load_tower
 from .validate import Outputs, figures
 
@@ -226,7 +226,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--weights", type=Path, required=True, help="ImageNet weights of the variant")
+    parser.add_argument("--weights", type=Path, help="ImageNet weights of the variant (default: its package's)")
     parser.add_argument("--start-from", type=Path, help="checkpoint of a finished run, for another cycle")
     parser.add_argument("--teacher", type=Path, action="append", default=[], help="checkpoint to learn from too")
     parser.add_argument("--teach-after", type=float, default=TrainSettings.teach_after, help="share of the run")
@@ -259,7 +259,7 @@ def main() -> None:
     train(
         given.data,
         given.out,
-        given.weights,
+        given.weights or imagenet_weights(given.variant),
         replace(NetworkSettings(), variant=given.variant),
         BatchSettings(),
         AugmentSettings(),
