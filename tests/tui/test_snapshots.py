@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -16,6 +17,8 @@ import dermedge_tui
 import kiosk_stage
 import tiny_camera
 import tiny_pack
+from dermedge import scanner
+from dermedge.clock import Clock
 from dermedge_tui import language
 from dermedge_tui.kiosk.screens import takeaway
 from dermedge_tui.messages import DateCorrected
@@ -41,6 +44,13 @@ KIOSK = (
 """Not the operator's page of health: it is about the machine."""
 NAMES = (*DESK, *(f"kiosk-{name}" for name in KIOSK))
 Seen = dict[str, dict[tuple[int, int], str]]
+
+
+class Measured(Clock):
+    """A time of one more digit is one cell wider, and would move what lies beside it."""
+
+    def read(self) -> MappingProxyType[str, float]:
+        return MappingProxyType(dict.fromkeys(super().read(), 0.0042))
 
 
 class Then(date):
@@ -71,6 +81,7 @@ def seen(pack: Path, spots: Path, tmp_path_factory: pytest.TempPathFactory) -> I
     language.choose("en")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(takeaway, "date", Then)
+        patch.setattr(scanner, "Clock", Measured)
         no_camera = tmp_path_factory.mktemp("board")
         tiny_camera.board(no_camera, patch)
         for size in SIZES:
