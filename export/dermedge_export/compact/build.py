@@ -54,12 +54,12 @@ def run(options: argparse.Namespace) -> int:
 def add_reopen_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pack", type=Path, default=PACK, help="a compact pack (%(default)s)")
     parser.add_argument("--data", type=Path, required=True, help="the labelled collections")
-    parser.add_argument("--out", type=Path, required=True, help="folder for tower.pt and detector-pack")
+    parser.add_argument("--out", type=Path, required=True, help="folder for tower.pt, detector-pack and left-out.json")
 
 
 def run_reopen(options: argparse.Namespace) -> int:
     from .reopen import reopen
 
     reopen(options.pack, options.data, options.out)
-    print(f"{options.out}: tower.pt to train from, detector-pack for compact-assemble")
+    print(f"{options.out}: tower.pt to train from, the rest for compact-assemble")
     return 0

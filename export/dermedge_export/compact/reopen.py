@@ -139,8 +139,20 @@ def take_detector(pack: VerifiedPack, out: Path) -> None:
         (out / f"{part}.json").write_bytes(canonical({**measured, **settings}))
 
 
+def take_left_out(manifest: Manifest, out: Path) -> None:
+    """What the recipe did on cameras that it never saw, for `compact-assemble --left-out`.
+
+    It was measured on a tower of its own, so it stays true of whatever goes on from here by the same recipe.
+    """
+    if measured := manifest.metrics.get("left_out"):
+        (out / "left-out.json").write_bytes(canonical(document_of(measured)))
+
+
 def reopen(folder: Path, data: Path, out: Path, batches: int = SoupSettings.batches) -> None:
-    """Write `tower.pt`, which `train --start-from`, `soup` and `export_tower` take, and `detector-pack` beside it."""
+    """Write `tower.pt`, which `train --start-from`, `soup` and `export_tower` take, and what `compact-assemble` takes.
+
+    That is `detector-pack` and, if the pack tells of cameras left out, `left-out.json`.
+    """
     pack = verify(folder)
     manifest = pack.manifest
     files = manifest.vectors
@@ -154,6 +166,7 @@ def reopen(folder: Path, data: Path, out: Path, batches: int = SoupSettings.batc
     stream = TrainingBatches(photos, manifest.tower.size, SoupSettings.seed, BatchSettings(), AugmentSettings())
     restore_norms(tower, (batch.crops for batch in islice(stream, batches)))
     take_detector(pack, out / "detector-pack")
+    take_left_out(manifest, out)
     save(
         out / "tower.pt",
         {

@@ -24,6 +24,7 @@ from dermedge_export.compact.reopen import convolutions, fill, reopen, weights_o
 from dermedge_export.compact.tower_graph import load_tower
 from dermedge_export.compact.views import session, unit
 from dermedge_export.compact.vocabulary import Vocabulary
+from dermedge_export.results import unseen_in_words
 
 COMPACT = Path(__file__).parents[3] / "artifacts" / "compact"
 
@@ -99,6 +100,11 @@ def test_its_detector_and_segmenter_can_be_put_into_another_pack(checkpoint: Pat
         found = json.loads((taken / f"{part}.json").read_text())
         assert found["size"] == getattr(manifest, part).size
         assert found["ham10000_val"] == manifest.metrics[part]["ham10000_val"]
+
+
+def test_what_its_recipe_did_on_unseen_cameras_can_be_told_by_another_pack(checkpoint: Path) -> None:
+    carried = json.loads((checkpoint.parent / "left-out.json").read_text())
+    assert unseen_in_words(carried) in (COMPACT / "MODEL_CARD.md").read_text()
 
 
 def test_kernels_are_rounded_to_a_scale_for_each_channel() -> None:
