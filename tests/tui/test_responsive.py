@@ -55,6 +55,34 @@ class Heartbeat:
         return self.longest
 
 
+class Waits:
+    """The longest wait of each try during a scan, beside that of showing its page with no scan under way.
+
+    On a slow machine a page may take longer than a key press should wait; a scan is not to make that worse. One
+    interruption by other programs is no fault of the interface either; blocking shows every time.
+    """
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[float, float]] = []
+
+    def add(self, scanning: float, showing: float) -> None:
+        self.seen.append((scanning, showing))
+
+    def short(self) -> bool:
+        return any(scanning < max(LONGEST, 1.2 * showing) for scanning, showing in self.seen)
+
+    def undecided(self) -> bool:
+        return len(self.seen) < 4 and not self.short()
+
+
+async def shown_again(stage: Stage) -> None:
+    """The last result's page, made anew."""
+    stage.app._open("home")
+    await stage.settle()
+    stage.app._open("result", stage.app.session.entries[-1].number)
+    await stage.settle()
+
+
 @pytest.fixture(scope="module")
 def stalling() -> bool:
     """Whether a process on this machine waits for the processor instead of computing."""
@@ -74,34 +102,35 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_no_key_press_waits_while_a_scan_runs(pack: Path, photos: Path, large: Path, stalling: bool) -> None:
-    gaps: list[float] = []
+    waits = Waits()
 
     async def script(stage: Stage) -> None:
-        # One interruption by other programs is no fault of the interface; blocking shows every time.
-        while len(gaps) < 3 and (not gaps or gaps[-1] >= LONGEST):
+        while waits.undecided():
             stage.app._gather([str(large)])
-            gaps.append(await Heartbeat(stalling).during(stage.settle()))
+            scanned = await Heartbeat(stalling).during(stage.settle())
+            waits.add(scanned, await Heartbeat(stalling).during(shown_again(stage)))
 
     play(script, pack, folder=photos, given=[photos / "mole.png"], size=(120, 40))
-    assert gaps[-1] < LONGEST, f"the longest waits were {gaps} s"
+    assert waits.short(), f"the longest waits, and without a scan, were {waits.seen} s"
 
 
 def test_no_key_press_waits_while_the_embedded_pack_judges_and_outlines(tmp_path: Path, stalling: bool) -> None:
-    gaps: list[float] = []
+    waits = Waits()
     large = tmp_path / "phone.jpg"
     with Image.open(MELANOMA) as sample:
         sample.resize((3000, 3000)).save(large)
 
     async def script(stage: Stage) -> None:
-        while len(gaps) < 3 and (not gaps or gaps[-1] >= LONGEST):
+        while waits.undecided():
             stage.app._gather([str(large)])
             judged = await Heartbeat(stalling).during(stage.settle())
             stage.app.post_message(RescanAsked(stage.app.session.entries[-1].number, (), mask=True))
-            gaps.append(max(judged, await Heartbeat(stalling).during(stage.settle())))
+            outlined = await Heartbeat(stalling).during(stage.settle())
+            waits.add(max(judged, outlined), await Heartbeat(stalling).during(shown_again(stage)))
         assert stage.app.session.entries[-1].scan.lesions[0].mask is not None
 
     play(script, EMBEDDED, folder=large.parent, given=[large], size=(120, 40))
-    assert gaps[-1] < LONGEST, f"the longest waits were {gaps} s"
+    assert waits.short(), f"the longest waits, and without a scan, were {waits.seen} s"
 
 
 def test_the_heartbeat_notices_a_blocked_interface(pack: Path, photos: Path, stalling: bool) -> None:
